@@ -1,0 +1,70 @@
+/**
+ * The adapter that talks to one endpoint. Capabilities are probed, never assumed from the family;
+ * what an engine does not say is `undefined`, never a made-up zero. One poller per worker, since
+ * some engines' load reads are destructive (TensorRT-LLM drains a queue).
+ */
+import type { EndpointSpec, Phase } from "../grid/endpoint.ts";
+import type { Headers, OutRequest } from "../grid/exchange.ts";
+import type { Millis, Tokens } from "../grid/units.ts";
+import type { Route } from "../task/task.ts";
+
+export type LoadSource = "loads" | "slots" | "metrics" | "api-ps" | "none";
+
+export interface LoadSample {
+  atMs: Millis;
+  source: LoadSource;
+  running?: number;
+  waiting?: number;
+  /** Uncached prefill tokens queued, when the engine says so. */
+  queuedTokens?: Tokens;
+  /** 0..1 */
+  kvUsage?: number;
+  /** Whole KV cache, in tokens. */
+  kvTokens?: Tokens;
+  slots?: number;
+  /** True once after the engine's process was replaced: what it held is gone. */
+  restarted?: boolean;
+}
+
+export interface ModelInfo {
+  id: string;
+  contextTokens?: Tokens;
+}
+
+/** What an endpoint said of itself. */
+export interface Probe {
+  phase: Phase;
+  /** Why it is not ready, for people. */
+  detail?: string;
+  models?: ModelInfo[];
+  /** CAPABILITY mask; undefined = could not be found out. */
+  capabilities?: number;
+  version?: string;
+  kvTokens?: Tokens;
+  slots?: number;
+  /** True: another process than at the last probe. Undefined: the engine gives no sign of it. */
+  restarted?: boolean;
+}
+
+export interface Worker {
+  readonly spec: EndpointSpec;
+  /** Cheap health check. Never throws: a dead endpoint is `{phase: "down"}`. */
+  phase(): Promise<Probe>;
+  /** Full probe: phase, models, capabilities. Never throws. */
+  probe(): Promise<Probe>;
+  /** @throws GridError when no source answered. */
+  load(): Promise<LoadSample>;
+  /** The request for the engine. Synchronous, no copies: it is on the way of every request. */
+  outbound(route: Route, body: Uint8Array, requestId: string): OutRequest;
+  /** Response headers of the engine that may reach the client. */
+  inboundHeaders(headers: Headers): Headers;
+}
+
+/** Told by `watch.ts`; `state` and `feedback` listen. */
+export interface WatchListener {
+  /** Phase after hysteresis; with what the last full probe said. */
+  onPhase(probe: Probe): void;
+  onLoad(sample: LoadSample): void;
+  /** A read of the load failed: knowledge ages, dispatch goes on. */
+  onLoadError(message: string): void;
+}

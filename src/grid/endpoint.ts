@@ -1,0 +1,73 @@
+/** The noun `endpoint`: one engine replica that can serve, as the operator declares it. */
+import type { Millis, Tokens, UsdPerMTok } from "./units.ts";
+
+export const TIERS = ["edge", "regional", "core"] as const;
+export type Tier = (typeof TIERS)[number];
+
+export const ENGINE_FAMILIES = [
+  "vllm",
+  "sglang",
+  "tensorrt-llm",
+  "llama.cpp",
+  "nim",
+  "triton",
+  "ollama",
+  "dynamo",
+  "openai-compatible",
+] as const;
+export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
+
+/** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */
+export const ADMISSION_STATES = ["new-and-existing", "existing-only", "none"] as const;
+export type AdmissionState = (typeof ADMISSION_STATES)[number];
+
+/** What an endpoint can do and a task may need, as bits of one mask. */
+export const CAPABILITY = {
+  chat: 1,
+  completions: 2,
+  embeddings: 4,
+  tools: 8,
+  vision: 16,
+  jsonSchema: 32,
+  logprobs: 64,
+} as const;
+export type Capability = keyof typeof CAPABILITY;
+
+export type Phase = "unknown" | "loading" | "ready" | "sleeping" | "draining" | "down";
+
+/** An endpoint as configured. Everything that is learned stands in the endpoint table instead. */
+export interface EndpointSpec {
+  /** Unique in the PoP; `[A-Za-z0-9._-]{1,64}`; shown in headers and metrics. */
+  id: string;
+  /** Base URL without `/v1`, e.g. `http://127.0.0.1:8000`. */
+  url: string;
+  engine: EngineFamily;
+  tier: Tier;
+  /** Region or jurisdiction code where it runs, e.g. `eu-de`; matched against `x-grid-region`. */
+  region: string;
+  /** Model ids; empty = whatever the endpoint's `/v1/models` says. */
+  models: string[];
+  /** Capabilities; undefined = family default, refined by probing. */
+  capabilities?: Capability[];
+  /** Tenants that may use it; empty = all. */
+  tenants: string[];
+  admission: AdmissionState;
+  priceIn: UsdPerMTok;
+  priceCached: UsdPerMTok;
+  priceOut: UsdPerMTok;
+  /** Most requests we keep running there at once. */
+  maxInFlight: number;
+  /** Outstanding uncached prefill tokens at which the PoP's queue holds work back. */
+  prefillBudgetTokens: Tokens;
+  contextTokens?: Tokens;
+  /** KV cache size, for mirroring its eviction; learned from the engine when it says so. */
+  kvTokens?: Tokens;
+  /** Starting values until learned. */
+  prefillTokensPerS: number;
+  itlMs: Millis;
+  rttMs: Millis;
+  /** Bearer token for the endpoint, already read from the environment. */
+  apiKey?: string;
+  /** Extra request headers. */
+  headers: Record<string, string>;
+}

@@ -1,0 +1,117 @@
+/**
+ * The decision: filter, score, pick. One interface, two implementations that agree bit for bit:
+ * `wasm.ts` over `wasm/kernel.wasm`, and `reference.ts`, the TypeScript twin, oracle and floor.
+ * The kernel owns the endpoint columns, the prefix index and the scratch space of a prompt.
+ */
+import type { Candidate, Decision } from "../grid/decision.ts";
+import type { Millis, Row, Tokens, Usd } from "../grid/units.ts";
+import type { EndpointColumns } from "../state/endpoint-table.ts";
+
+/** Number of interned models and regions that a kernel can tell apart. */
+export const MODELS_MAX = 256;
+export const REGIONS_MAX = 256;
+/** Endpoints that one request can have tried. */
+export const TRIED_MAX = 8;
+
+export interface KernelOptions {
+  /** 256, 1,024 or 4,096 rows. */
+  rows: 256 | 1024 | 4096;
+  /** Bytes of prompt text per chunk, 64..4,096, a power of two. Default 512 (about 128 tokens). */
+  chunkBytes: number;
+  /** Byte cap of the prefix index (all of its tables). */
+  indexBytes: number;
+  /** Longest prompt that is hashed; the tail of a longer one counts as uncached. */
+  promptBytesMax: number;
+}
+
+/** Constants of the cost, each explained where it stands in `weights.ts`. */
+export interface Weights {
+  lambda: number;
+  kvWaitMs: Millis;
+  sessionMarginTokens: Tokens;
+  sessionMarginPressure: number;
+  priceTie: number;
+  socialTie: number;
+  socialTieMs: Millis;
+  stalePenaltyMs: Millis;
+  staleAfterMs: Millis;
+}
+
+/** The task as the kernel sees it. All strings are interned. */
+export interface Ask {
+  model: number;
+  needs: number;
+  /** Allowed regions as a 256-bit set (8 words); undefined = anywhere. */
+  regions: Uint32Array | undefined;
+  /** One bit; matched against the row's tenant mask. */
+  tenant: number;
+  /** Highest tier allowed: 0 edge .. 2 core. */
+  tierCeiling: number;
+  promptTokens: Tokens;
+  /** Tokens in one chunk, learned per model. */
+  tokensPerChunk: number;
+  /** Expected output, for the price. */
+  outTokens: Tokens;
+  /** Prompt plus requested output: must fit the context window. */
+  contextNeed: Tokens;
+  /** +Infinity = no SLO. */
+  sloTtftMs: Millis;
+  /** +Infinity = no bound. */
+  maxCostUsd: Usd;
+  chain: Uint32Array;
+  /** Row that the session is pinned to, -1 = none. */
+  sessionRow: Row;
+  tried: readonly Row[];
+  /** False: rows at their in-flight cap are excluded as saturated. */
+  mayWait: boolean;
+  /** Fresh random 32 bits, for ties. */
+  random: number;
+}
+
+export interface HashedPrompt {
+  /** (lo, hi) per whole chunk; a copy that the caller may keep. */
+  chain: Uint32Array;
+  /** UTF-8 bytes of the whole prompt, also beyond `promptBytesMax`. */
+  bytes: number;
+}
+
+export interface IndexStats {
+  entries: number;
+  capacity: number;
+  bytes: number;
+  evicted: number;
+  /** (chunk, endpoint) pairs now held. */
+  held: number;
+}
+
+export interface Kernel {
+  readonly name: "wasm" | "reference";
+  readonly abi: number;
+  readonly options: Readonly<KernelOptions>;
+  readonly columns: EndpointColumns;
+
+  setWeights(weights: Weights): void;
+  /** Says whether a row serves a model. */
+  setModelRow(model: number, row: Row, serves: boolean): void;
+
+  /** Hashes the prompt in chunks, chained, seeded by `seedKey` (model, adapter, tenant salt). */
+  hash(prompt: readonly string[], seedKey: string): HashedPrompt;
+  /** The same for bytes that are UTF-8 already. */
+  hashBytes(prompt: Uint8Array, seedKey: string): HashedPrompt;
+  /** Match, filter, score, pick. The result object is reused by the next call. */
+  decide(ask: Ask, nowMs: Millis): Decision;
+  /** The same with every row in use; for `/grid/explain`, not for the hot path. */
+  explain(ask: Ask, nowMs: Millis): Candidate[];
+
+  /** The row is now expected to hold the chain's first `chunks` (default all). */
+  learn(chain: Uint32Array, row: Row, nowMs: Millis, chunks?: number): void;
+  /** The row does not hold the chain from `fromChunk` on. */
+  forget(chain: Uint32Array, row: Row, fromChunk: number): void;
+  /** Forgets everything a row holds (engine restart), and its mirror size. */
+  clearRow(row: Row): void;
+  /** Bound of chunks that a row's KV cache can hold, mirrored as LRU; 0 = unknown, no mirror. */
+  setRowChunks(row: Row, chunks: number): void;
+  /** Chunks of the chain that the row is expected to hold, from the root. */
+  matchedChunks(chain: Uint32Array, row: Row): number;
+  stats(): IndexStats;
+}

@@ -1,0 +1,199 @@
+/**
+ * One row per endpoint, as struct of arrays. The columns live in the kernel's memory (WASM linear
+ * memory or plain arrays for the twin): `pop.ts` asks the kernel for them and hands them over, so
+ * writing a column is all it takes for the next decision to see it. Nothing is ever copied.
+ */
+import { ADMISSION_STATES, type EndpointSpec, type Phase, TIERS } from "../grid/endpoint.ts";
+import type { Millis, Row, Tokens } from "../grid/units.ts";
+
+/** Views of length = row capacity. Only rows with `inUse = 1` count. */
+export interface EndpointColumns {
+  readonly capacity: number;
+  /** 1 = the row is an endpoint. */
+  inUse: Uint8Array;
+  /** 0 edge, 1 regional, 2 core (index in TIERS). */
+  tier: Uint8Array;
+  /** Index in ADMISSION_STATES. */
+  admission: Uint8Array;
+  /** 0 = may be used, 1 = health check or breaker says down. */
+  down: Uint8Array;
+  /** Interned region, 0..255. */
+  region: Uint8Array;
+  /** CAPABILITY bits. */
+  capabilities: Uint32Array;
+  /** Tenant bits; 0xffffffff = all. */
+  tenants: Uint32Array;
+  /** Context window in tokens; 0xffffffff = unknown. */
+  contextTokens: Uint32Array;
+  inFlight: Uint32Array;
+  inFlightCap: Uint32Array;
+  /** Uncached prefill tokens the engine reported as queued, at `sampleAtMs`. */
+  queuedTokens: Float64Array;
+  /** Uncached tokens sent there since `sampleAtMs` (the credit between polls). */
+  sentTokens: Float64Array;
+  /** Uncached tokens of our own requests there that have no first token yet: a sure floor. */
+  ownTokens: Float64Array;
+  /** Uncached tokens of requests that wait in this PoP's queue for this endpoint. */
+  waitingTokens: Float64Array;
+  sampleAtMs: Float64Array;
+  /** Knowledge of the row counts until then; +Infinity for endpoints of this PoP. */
+  freshUntilMs: Float64Array;
+  /** 0..1; 0.5 where the engine does not say: unknown is never zero. */
+  kvUsage: Float64Array;
+  /** Uncached prefill tokens per millisecond, learned. */
+  prefillRate: Float64Array;
+  rttMs: Float64Array;
+  jitterMs: Float64Array;
+  /** USD per token. */
+  priceIn: Float64Array;
+  priceCached: Float64Array;
+  priceOut: Float64Array;
+  /** 0..1: share of predicted prefix hits that came true, learned from `cached_tokens`. */
+  trust: Float64Array;
+}
+
+/** Everything about an endpoint that is not a column of the decision. */
+export interface EndpointRecord {
+  spec: EndpointSpec;
+  readonly row: Row;
+  phase: Phase;
+  /** Why it is not ready, for people. */
+  detail: string;
+  /** Models it serves now: as configured, else as it said. */
+  models: string[];
+  contextTokens: Tokens | undefined;
+  version: string | undefined;
+  itlMs: Millis;
+  running: number | undefined;
+  waiting: number | undefined;
+  loadSource: string;
+  loadErrors: number;
+  requests: number;
+  failures: number;
+  /** Busy period of prefill, for the rate: since when, and tokens that came through. */
+  busySinceMs: Millis;
+  busyTokens: Tokens;
+  /** A plain answer took part: its prefill time is a guess, so nothing is learned. */
+  busyMixed: boolean;
+  /** Predicted against observed, as exponentially weighted means. */
+  ttftErrorMs: Millis;
+  /** Row is to be freed as soon as nothing runs there. */
+  retired: boolean;
+}
+
+const UNKNOWN_CONTEXT = 0xffffffff;
+
+export class EndpointTable {
+  readonly columns: EndpointColumns;
+  readonly records: (EndpointRecord | undefined)[] = [];
+  private readonly rowOfId = new Map<string, Row>();
+
+  constructor(columns: EndpointColumns) {
+    this.columns = columns;
+  }
+
+  get size(): number {
+    return this.rowOfId.size;
+  }
+
+  row(id: string): Row {
+    return this.rowOfId.get(id) ?? -1;
+  }
+
+  *live(): IterableIterator<EndpointRecord> {
+    for (const row of this.rowOfId.values()) yield this.records[row] as EndpointRecord;
+  }
+
+  /** A new row with the operator's starting values. Undefined when the table is full. */
+  add(spec: EndpointSpec, region: number, tenants: number, nowMs: Millis): EndpointRecord | undefined {
+    const row = this.freeRow();
+    if (row < 0 || this.rowOfId.has(spec.id)) return undefined;
+    const record: EndpointRecord = {
+      spec,
+      row,
+      phase: "unknown",
+      detail: "not probed yet",
+      models: spec.models,
+      contextTokens: spec.contextTokens,
+      version: undefined,
+      itlMs: spec.itlMs,
+      running: undefined,
+      waiting: undefined,
+      loadSource: "none",
+      loadErrors: 0,
+      requests: 0,
+      failures: 0,
+      busySinceMs: nowMs,
+      busyTokens: 0,
+      busyMixed: false,
+      ttftErrorMs: 0,
+      retired: false,
+    };
+    this.records[row] = record;
+    this.rowOfId.set(spec.id, row);
+    this.reset(row, spec, nowMs);
+    this.declare(record, spec, region, tenants);
+    return record;
+  }
+
+  /** Writes what the operator declares; what was learned stays. */
+  declare(record: EndpointRecord, spec: EndpointSpec, region: number, tenants: number): void {
+    const c = this.columns;
+    const row = record.row;
+    record.spec = spec;
+    c.tier[row] = TIERS.indexOf(spec.tier);
+    c.admission[row] = ADMISSION_STATES.indexOf(spec.admission);
+    c.region[row] = region;
+    c.tenants[row] = tenants;
+    c.contextTokens[row] = spec.contextTokens ?? record.contextTokens ?? UNKNOWN_CONTEXT;
+    c.inFlightCap[row] = spec.maxInFlight;
+    c.priceIn[row] = spec.priceIn / 1e6;
+    c.priceCached[row] = spec.priceCached / 1e6;
+    c.priceOut[row] = spec.priceOut / 1e6;
+    c.rttMs[row] = spec.rttMs;
+  }
+
+  /** Takes the endpoint out of every decision; its row is free once nothing runs there. */
+  remove(id: string): EndpointRecord | undefined {
+    const row = this.row(id);
+    const record = this.records[row];
+    if (record === undefined) return undefined;
+    this.rowOfId.delete(id);
+    this.columns.inUse[row] = 0;
+    record.retired = true;
+    this.settle(row);
+    return record;
+  }
+
+  /** Frees a retired row when its last request has ended. */
+  settle(row: Row): void {
+    if (this.records[row]?.retired && this.columns.inFlight[row] === 0) {
+      this.records[row] = undefined;
+    }
+  }
+
+  private freeRow(): Row {
+    for (let row = 0; row < this.columns.capacity; row++) {
+      if (this.records[row] === undefined) return row;
+    }
+    return -1;
+  }
+
+  private reset(row: Row, spec: EndpointSpec, nowMs: Millis): void {
+    const c = this.columns;
+    c.inUse[row] = 1;
+    c.down[row] = 1; // unroutable until the first probe answers
+    c.capabilities[row] = 0;
+    c.inFlight[row] = 0;
+    c.queuedTokens[row] = 0;
+    c.sentTokens[row] = 0;
+    c.ownTokens[row] = 0;
+    c.waitingTokens[row] = 0;
+    c.sampleAtMs[row] = nowMs;
+    c.freshUntilMs[row] = Number.POSITIVE_INFINITY;
+    c.kvUsage[row] = 0.5;
+    c.prefillRate[row] = spec.prefillTokensPerS / 1000;
+    c.jitterMs[row] = 0;
+    c.trust[row] = 1;
+  }
+}

@@ -1,0 +1,56 @@
+/** One inference request after parsing: everything admission, kernel and forward need to know. */
+import type { Millis, Tokens, Usd } from "../grid/units.ts";
+
+export const ROUTES = ["chat", "completions", "embeddings"] as const;
+export type Route = (typeof ROUTES)[number];
+
+export const PRIORITIES = ["interactive", "default", "batch"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** What the body says, before headers and tenant are known. Result of `task/openai.ts`. */
+export interface ParsedBody {
+  route: Route;
+  model: string;
+  stream: boolean;
+  /** The bytes for the engine: the caller's own, or with one splice (`usageAdded`). */
+  body: Uint8Array;
+  /** Pieces of the canonical prompt text, in order; prefix hashing runs over their UTF-8 bytes. */
+  prompt: string[];
+  /** Mask of `CAPABILITY` bits that the endpoint must have. */
+  needs: number;
+  /** `max_completion_tokens` or `max_tokens`; undefined when the caller did not say. */
+  maxTokens: Tokens | undefined;
+  /** Number of choices, 1 unless `n` says more. */
+  choices: number;
+  /** We added `stream_options.include_usage`; the usage event is taken out of the stream again. */
+  usageAdded: boolean;
+  /** `prompt_cache_key` or `user`-level key for stickiness, if the body has one. */
+  cacheKey: string | undefined;
+  serviceTier: string | undefined;
+}
+
+export interface Task extends ParsedBody {
+  /** Request id, `x-request-id` of the answer. */
+  id: string;
+  tenant: string;
+  /** Session key; undefined = none given (then the deepest unshared prefix chunk serves). */
+  session: string | undefined;
+  /** Regions where the data may go; empty = anywhere. */
+  regions: string[];
+  priority: Priority;
+  sloTtftMs: Millis;
+  sloItlMs: Millis;
+  maxCostUsd: Usd;
+  /** Network slice the request came on, as the caller says. */
+  slice: string | undefined;
+  arrivedMs: Millis;
+  /** When it last had to wait in the PoP's queue; 0 = never. */
+  queuedSinceMs: Millis;
+  /** UTF-8 bytes of the canonical prompt. */
+  promptBytes: number;
+  /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */
+  promptTokens: Tokens;
+  expectedOutTokens: Tokens;
+  /** Chained 64-bit hashes of the prompt's whole chunks: little-endian (lo, hi) pairs. */
+  chain: Uint32Array;
+}

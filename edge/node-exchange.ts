@@ -1,0 +1,141 @@
+/**
+ * Exchange on Node's own request and response objects: no web streams on the way, which is what
+ * makes a proxied token cheap here (measured: raw 22-28 us, web streams 33-65 us per token).
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { GridError } from "../src/grid/errors.ts";
+import type { Exchange, Headers } from "../src/grid/exchange.ts";
+
+/** After an early answer, how long the rest of an upload is still drained before the cut. */
+const LINGER_MS = 1_000;
+
+export class NodeExchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  private readonly incoming: IncomingMessage;
+  private readonly outgoing: ServerResponse;
+  private goneListener: (() => void) | undefined;
+  private drainListener: (() => void) | undefined;
+  private ended = false;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, url: string) {
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.method = incoming.method as string;
+    const mark = url.indexOf("?");
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = mark < 0 ? "" : url.slice(mark + 1);
+    outgoing.on("close", this.onClose);
+  }
+
+  /** Node has lower-cased and joined them; only `set-cookie` would be an array, in answers. */
+  get headers(): Headers {
+    return this.incoming.headers as Headers;
+  }
+
+  get headSent(): boolean {
+    return this.outgoing.headersSent;
+  }
+
+  get closed(): boolean {
+    return this.ended || this.outgoing.destroyed;
+  }
+
+  body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
+    const promised = Number(this.incoming.headers["content-length"] ?? 0);
+    if (promised > limitBytes) return Promise.reject(tooLarge(limitBytes));
+    return new Promise((resolve, reject) => {
+      const { incoming } = this;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
+      const onData = (chunk: Buffer): void => {
+        size += chunk.byteLength;
+        if (size > limitBytes) done(tooLarge(limitBytes));
+        else chunks.push(chunk);
+      };
+      const onEnd = (): void => done(undefined);
+      const onGone = (): void => {
+        done(new GridError("client_gone", "The client left while it sent its body."));
+      };
+      const done = (error: GridError | undefined): void => {
+        clearTimeout(timer);
+        incoming.removeListener("data", onData);
+        incoming.removeListener("end", onEnd);
+        incoming.removeListener("error", onGone);
+        this.outgoing.removeListener("close", onGone);
+        if (error !== undefined) reject(error);
+        else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+      };
+      incoming.on("data", onData);
+      incoming.on("end", onEnd);
+      incoming.on("error", onGone);
+      this.outgoing.on("close", onGone);
+    });
+  }
+
+  onGone(listener: () => void): void {
+    if (this.outgoing.destroyed && !this.ended) listener();
+    else this.goneListener = listener;
+  }
+
+  head(status: number, headers: Headers): void {
+    if (!this.closed) this.outgoing.writeHead(status, headers);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.closed || this.outgoing.write(chunk);
+  }
+
+  onDrain(listener: () => void): void {
+    if (this.drainListener === undefined) this.outgoing.on("drain", () => this.drainListener?.());
+    this.drainListener = listener;
+  }
+
+  end(chunk?: Uint8Array): void {
+    if (this.closed) return;
+    this.ended = true;
+    if (chunk === undefined) this.outgoing.end();
+    else this.outgoing.end(chunk);
+    if (!this.incoming.complete) this.linger();
+  }
+
+  destroy(error: Error): void {
+    this.ended = true;
+    // No error object: Node would report it on the socket, where nobody listens.
+    void error;
+    this.outgoing.destroy();
+  }
+
+  /** An answer came before the upload was whole: read on a little so that the client sees it. */
+  private linger(): void {
+    const { incoming } = this;
+    incoming.resume();
+    const cut = setTimeout(() => incoming.destroy(), LINGER_MS);
+    cut.unref();
+    incoming.once("close", () => clearTimeout(cut));
+  }
+
+  private readonly onClose = (): void => {
+    if (!this.ended && !this.outgoing.writableFinished) {
+      this.ended = true;
+      this.goneListener?.();
+    }
+  };
+}
+
+function tooLarge(limitBytes: number): GridError {
+  return new GridError(
+    "payload_too_large",
+    `The request body is larger than ${limitBytes} bytes. Send less, or ask the operator to ` +
+      "raise limits.bodyBytes.",
+  );
+}
+
+function tooSlow(timeoutMs: number, size: number): GridError {
+  return new GridError(
+    "request_timeout",
+    `The request body did not arrive within ${timeoutMs} ms (${size} bytes came). Send it faster.`,
+  );
+}

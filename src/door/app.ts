@@ -1,0 +1,222 @@
+/**
+ * The front door: HTTP routes of the PoP (Hono). Every answer is written through the Exchange;
+ * what a handler returns is only the marker that Hono wants to hold. What is checked here is
+ * what needs no body: route, method, media type, key.
+ */
+import { type Context, Hono } from "hono";
+import { GridError } from "../grid/errors.ts";
+import type { Exchange, Headers } from "../grid/exchange.ts";
+import type { Caller } from "../proxy.ts";
+import type { Route } from "../task/task.ts";
+import type { Authenticator } from "./auth.ts";
+import { errorHeaders, openAiErrorBody } from "./rescue.ts";
+
+export type DoorEnv = { Bindings: { exchange: Exchange; sent: Response } };
+
+/** What stands behind the door. */
+export interface House {
+  auth: Authenticator;
+  serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
+  models(): { id: string; ownedBy: string }[];
+  /** Undefined = ready; else why not. */
+  notReady(): string | undefined;
+  metrics(): string;
+  state(): unknown;
+  explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown>;
+  requestId(headers: Headers): string;
+  /** Counts an answer that was refused before it became a task. */
+  refused(error: GridError): void;
+}
+
+type Handler = (exchange: Exchange, c: Context<DoorEnv>) => void | Promise<void>;
+
+const ROUTES: Record<string, Route> = {
+  "/v1/chat/completions": "chat",
+  "/v1/completions": "completions",
+  "/v1/embeddings": "embeddings",
+};
+const JSON_TYPE = /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i;
+const encoder = new TextEncoder();
+
+export function createDoor(house: House): Hono<DoorEnv> {
+  const app = new Hono<DoorEnv>();
+  const on = (method: "GET" | "POST", path: string, handler: Handler): void => {
+    app.on(method, path, (c) => run(house, c, handler));
+    app.all(path, (c) => run(house, c, (exchange) => wrongMethod(exchange, path, method)));
+  };
+  for (const [path, route] of Object.entries(ROUTES)) {
+    on("POST", path, (exchange) => serveRoute(house, exchange, route));
+  }
+  on("GET", "/v1/models", (exchange) => listModels(house, exchange));
+  on("GET", "/v1/models/:model{.+}", (exchange, c) => oneModel(house, exchange, c));
+  on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
+  on("GET", "/readyz", (exchange) => ready(house, exchange));
+  on("GET", "/metrics", (exchange) => metrics(house, exchange));
+  on("GET", "/grid/state", (exchange) => state(house, exchange));
+  on("POST", "/grid/explain", (exchange) => explain(house, exchange));
+  app.notFound((c) => run(house, c, notFound));
+  return app;
+}
+
+/** Runs a handler; whatever it throws becomes the caller's error. Returns Hono's marker at once. */
+function run(house: House, c: Context<DoorEnv>, handler: Handler): Response {
+  const { exchange, sent } = c.env;
+  try {
+    const result = handler(exchange, c);
+    if (result instanceof Promise) result.catch((cause) => fail(house, exchange, cause));
+  } catch (cause) {
+    fail(house, exchange, cause);
+  }
+  return sent;
+}
+
+function serveRoute(house: House, exchange: Exchange, route: Route): void | Promise<void> {
+  checkMedia(exchange.headers);
+  const caller = house.auth.caller(exchange.headers);
+  if (caller instanceof Promise) {
+    return caller.then((known) => house.serve(exchange, route, known));
+  }
+  return house.serve(exchange, route, caller);
+}
+
+function checkMedia(headers: Headers): void {
+  const type = headers["content-type"];
+  if (type !== undefined && !JSON_TYPE.test(type)) {
+    throw new GridError(
+      "unsupported_media_type",
+      `content-type '${type.slice(0, 100)}' is not supported. Send 'application/json'.`,
+    );
+  }
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new GridError(
+      "unsupported_media_type",
+      `content-encoding '${encoding.slice(0, 100)}' is not supported. Send the body uncompressed.`,
+    );
+  }
+}
+
+async function listModels(house: House, exchange: Exchange): Promise<void> {
+  await house.auth.caller(exchange.headers);
+  replyJson(exchange, 200, { object: "list", data: house.models().map(modelObject) });
+}
+
+async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): Promise<void> {
+  await house.auth.caller(exchange.headers);
+  const id = decodePath(c.req.param("model") ?? "");
+  const model = house.models().find((known) => known.id === id);
+  if (model === undefined) {
+    throw new GridError(
+      "model_not_found",
+      `The model '${id.slice(0, 200)}' is not served here. See GET /v1/models.`,
+      { param: "model" },
+    );
+  }
+  replyJson(exchange, 200, modelObject(model));
+}
+
+function decodePath(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** OpenAI's Model object; engines do not say when a model was made, so `created` is 0. */
+function modelObject(model: { id: string; ownedBy: string }): unknown {
+  return { id: model.id, object: "model", created: 0, owned_by: model.ownedBy };
+}
+
+function ready(house: House, exchange: Exchange): void {
+  const reason = house.notReady();
+  if (reason === undefined) replyJson(exchange, 200, { status: "ready" });
+  else replyJson(exchange, 503, { status: "not ready", reason });
+}
+
+function metrics(house: House, exchange: Exchange): void {
+  const body = encoder.encode(house.metrics());
+  exchange.head(200, {
+    "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    "content-length": String(body.byteLength),
+  });
+  exchange.end(body);
+}
+
+async function state(house: House, exchange: Exchange): Promise<void> {
+  await house.auth.admin(exchange.headers);
+  replyJson(exchange, 200, house.state());
+}
+
+async function explain(house: House, exchange: Exchange): Promise<void> {
+  checkMedia(exchange.headers);
+  const caller = await house.auth.admin(exchange.headers);
+  const wanted = new URLSearchParams(exchange.query).get("route") ?? "chat";
+  const route = Object.values(ROUTES).find((known) => known === wanted);
+  if (route === undefined) {
+    const known = Object.values(ROUTES).join(", ");
+    throw new GridError("invalid_request", `Query parameter route must be one of ${known}.`, {
+      param: "route",
+    });
+  }
+  replyJson(exchange, 200, await house.explain(exchange, route, caller));
+}
+
+function notFound(exchange: Exchange): void {
+  throw new GridError(
+    "not_found",
+    `Nothing is at ${exchange.method} ${exchange.path.slice(0, 200)}. This PoP serves POST ` +
+      "/v1/chat/completions, /v1/completions, /v1/embeddings and GET /v1/models.",
+  );
+}
+
+class MethodError extends GridError {
+  readonly allow: string;
+
+  constructor(message: string, allow: string) {
+    super("method_not_allowed", message);
+    this.allow = allow;
+  }
+}
+
+function wrongMethod(exchange: Exchange, path: string, allowed: string): void {
+  const message = `${exchange.method} is not supported at ${path}. Use ${allowed}.`;
+  throw new MethodError(message, allowed === "GET" ? "GET, HEAD" : allowed);
+}
+
+function fail(house: House, exchange: Exchange, cause: unknown): void {
+  const error =
+    cause instanceof GridError
+      ? cause
+      : new GridError("internal", "The proxy failed on this request.", { cause });
+  house.refused(error);
+  const headers = errorHeaders(error, false);
+  if (error instanceof MethodError) headers["allow"] = error.allow;
+  replyError(exchange, error, headers, house.requestId(exchange.headers));
+}
+
+/** The error as a plain answer, in the dialect of the caller. */
+export function replyError(
+  exchange: Exchange,
+  error: GridError,
+  headers: Headers,
+  requestId: string,
+): void {
+  if (exchange.closed) return;
+  if (exchange.headSent) return exchange.destroy(error);
+  headers["x-request-id"] = requestId;
+  replyJson(exchange, error.status, openAiErrorBody(error), headers);
+}
+
+export function replyJson(
+  exchange: Exchange,
+  status: number,
+  value: unknown,
+  headers: Headers = {},
+): void {
+  const body = encoder.encode(JSON.stringify(value));
+  headers["content-type"] = "application/json";
+  headers["content-length"] = String(body.byteLength);
+  exchange.head(status, headers);
+  exchange.end(body);
+}

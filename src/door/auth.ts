@@ -1,0 +1,90 @@
+/**
+ * Who is calling: an API key to a tenant. Keys stand in the config as SHA-256 only. Without
+ * configured keys the door is open (a PoP on loopback). A key that was right once is remembered
+ * by its text, so the digest is computed once per key and not once per request.
+ */
+import { LRUCache } from "lru-cache";
+import type { PopConfig } from "../config.ts";
+import { GridError } from "../grid/errors.ts";
+import type { Headers } from "../grid/exchange.ts";
+import type { Caller } from "../proxy.ts";
+
+type Auth = PopConfig["auth"];
+
+/** Tenant of everybody where no keys are configured. */
+const ANYBODY: Caller = { tenant: "default", models: [] };
+const REMEMBERED_MAX = 10_000;
+const KEY_CHARS_MAX = 512;
+
+export class Authenticator {
+  private callers = new Map<string, Caller>();
+  private admins = new Set<string>();
+  private readonly remembered = new LRUCache<string, Caller>({ max: REMEMBERED_MAX });
+  private readonly rememberedAdmins = new LRUCache<string, true>({ max: REMEMBERED_MAX });
+
+  constructor(auth: Auth) {
+    this.configure(auth);
+  }
+
+  configure(auth: Auth): void {
+    this.callers = new Map(auth.keys.map((k) => [k.sha256.toLowerCase(), callerOf(k)]));
+    this.admins = new Set(auth.adminKeys.map((k) => k.sha256.toLowerCase()));
+    this.remembered.clear();
+    this.rememberedAdmins.clear();
+  }
+
+  /**
+   * The caller, at once where the key is known already.
+   * @throws GridError invalid_api_key
+   */
+  caller(headers: Headers): Caller | Promise<Caller> {
+    if (this.callers.size === 0) return ANYBODY;
+    const key = keyOf(headers);
+    return this.remembered.get(key) ?? this.look(key);
+  }
+
+  /** Passes administrators; without admin keys every caller is one. */
+  async admin(headers: Headers): Promise<Caller> {
+    if (this.admins.size === 0) return this.caller(headers);
+    const key = keyOf(headers);
+    if (!this.rememberedAdmins.has(key)) {
+      if (!this.admins.has(await sha256Hex(key))) throw wrongKey("is not an administrator's");
+      this.rememberedAdmins.set(key, true);
+    }
+    return ANYBODY;
+  }
+
+  private async look(key: string): Promise<Caller> {
+    const caller = this.callers.get(await sha256Hex(key));
+    if (caller === undefined) throw wrongKey("is not known here");
+    this.remembered.set(key, caller);
+    return caller;
+  }
+}
+
+function callerOf(key: Auth["keys"][number]): Caller {
+  return { tenant: key.tenant, models: key.models };
+}
+
+/** `Authorization: Bearer` as OpenAI's SDKs send it, or `x-api-key`. */
+function keyOf(headers: Headers): string {
+  const bearer = headers["authorization"];
+  const key = bearer === undefined ? headers["x-api-key"] : /^bearer +(.+)$/i.exec(bearer)?.[1];
+  if (key === undefined || key.length === 0) {
+    throw new GridError(
+      "invalid_api_key",
+      "No API key came with the request. Send 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
+    );
+  }
+  if (key.length > KEY_CHARS_MAX) throw wrongKey(`is longer than ${KEY_CHARS_MAX} characters`);
+  return key;
+}
+
+function wrongKey(what: string): GridError {
+  return new GridError("invalid_api_key", `The API key ${what}. Check the key.`);
+}
+
+async function sha256Hex(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,189 @@
+/**
+ * What a request teaches: load counted at choice time, the prefix credited when sent and taken
+ * back when it failed, the rates learned from what was seen, the session pinned. Everything is
+ * written into the columns and tables of `state/`; nothing is kept here but the constants.
+ */
+import type { Decision } from "../grid/decision.ts";
+import type { Millis, Row, Tokens } from "../grid/units.ts";
+import type { EndpointTable } from "../state/endpoint-table.ts";
+import type { SessionTable } from "../state/session-table.ts";
+import type { Task } from "../task/task.ts";
+
+/** The part of the kernel that feedback writes to. */
+export interface PrefixKnowledge {
+  learn(chain: Uint32Array, row: Row, nowMs: Millis): void;
+  forget(chain: Uint32Array, row: Row, fromChunk: number): void;
+}
+
+/** One request at one endpoint, from choice to end. */
+export interface Flight {
+  readonly task: Task;
+  readonly row: Row;
+  readonly endpointId: string;
+  readonly choice: string;
+  readonly predictedTtftMs: Millis;
+  readonly matchedTokens: Tokens;
+  readonly uncachedTokens: Tokens;
+  readonly sentMs: Millis;
+  /** Still counted in `ownTokens`: no first token yet. */
+  prefilling: boolean;
+  open: boolean;
+}
+
+export interface Usage {
+  promptTokens: number;
+  completionTokens: number;
+  cachedTokens?: number | undefined;
+}
+
+/** Weight of a new sample in the learned means: half of the memory is about 7 samples. */
+const LEARN = 0.1;
+/** A rate sample beyond this factor of the mean moves it only as far as the factor. */
+const OUTLIER = 4;
+/** Shorter busy periods say more about fixed costs than about the rate. */
+const RATE_TOKENS_MIN = 256;
+/** A long busy period is closed into a sample after this many tokens. */
+const RATE_TOKENS_MAX = 16_384;
+
+export class Feedback {
+  private readonly table: EndpointTable;
+  private readonly prefix: PrefixKnowledge;
+  private readonly sessions: SessionTable;
+
+  constructor(table: EndpointTable, prefix: PrefixKnowledge, sessions: SessionTable) {
+    this.table = table;
+    this.prefix = prefix;
+    this.sessions = sessions;
+  }
+
+  /** At choice time, before anything is sent: the next decision must see the load. */
+  started(task: Task, decision: Decision, nowMs: Millis): Flight {
+    const { columns, records } = this.table;
+    const { row, uncachedTokens } = decision;
+    const record = records[row] as NonNullable<(typeof records)[number]>;
+    if (columns.ownTokens[row] === 0) {
+      record.busySinceMs = nowMs;
+      record.busyTokens = 0;
+      record.busyMixed = false;
+    }
+    columns.inFlight[row] = (columns.inFlight[row] as number) + 1;
+    columns.ownTokens[row] = (columns.ownTokens[row] as number) + uncachedTokens;
+    columns.sentTokens[row] = (columns.sentTokens[row] as number) + uncachedTokens;
+    record.requests++;
+    this.prefix.learn(task.chain, row, nowMs);
+    if (task.session !== undefined) {
+      this.sessions.pin(task.tenant, task.session, record.spec.id);
+    }
+    return {
+      task,
+      row,
+      endpointId: record.spec.id,
+      choice: decision.choice,
+      predictedTtftMs: decision.ttftMs,
+      matchedTokens: decision.matchedTokens,
+      uncachedTokens,
+      sentMs: nowMs,
+      prefilling: true,
+      open: true,
+    };
+  }
+
+  /** Its prefill is through: the load is gone, and the rate can be learned. */
+  firstContent(flight: Flight, nowMs: Millis): void {
+    if (!flight.task.stream) return this.assumePrefilled(flight);
+    if (!flight.prefilling) return;
+    this.endPrefill(flight);
+    const record = this.table.records[flight.row];
+    if (record === undefined) return;
+    record.busyTokens += flight.uncachedTokens;
+    this.learnRate(flight.row, nowMs);
+    const error = nowMs - flight.sentMs - flight.predictedTtftMs;
+    record.ttftErrorMs += LEARN * (error - record.ttftErrorMs);
+  }
+
+  /**
+   * A plain answer does not show its first token: its prefill counts as through when the
+   * predicted time has passed. Nothing is learned from it.
+   */
+  assumePrefilled(flight: Flight): void {
+    if (!flight.prefilling) return;
+    this.endPrefill(flight);
+    const record = this.table.records[flight.row];
+    if (record !== undefined) record.busyMixed = true;
+  }
+
+  /** Ended well, or broke late: what the engine said of its cache corrects the estimate. */
+  ended(flight: Flight, usage: Usage | undefined, itlMs: Millis | undefined): void {
+    this.close(flight);
+    const record = this.table.records[flight.row];
+    if (record === undefined) return;
+    if (itlMs !== undefined) record.itlMs = mean(record.itlMs, itlMs);
+    const cached = usage?.cachedTokens;
+    if (cached === undefined || flight.matchedTokens <= 0) return;
+    const trust = this.table.columns.trust;
+    const truth = Math.min(cached / flight.matchedTokens, 1);
+    trust[flight.row] = (trust[flight.row] as number) * (1 - LEARN) + truth * LEARN;
+  }
+
+  /** Failed before content: the credit for its prefix is taken back. */
+  failed(flight: Flight): void {
+    this.close(flight);
+    const record = this.table.records[flight.row];
+    if (record === undefined) return;
+    record.failures++;
+    const chunks = flight.task.chain.length / 2;
+    const known = Math.round(chunks * share(flight.matchedTokens, flight.task.promptTokens));
+    if (known < chunks) this.prefix.forget(flight.task.chain, flight.row, known);
+  }
+
+  /** Frees the place; the table may free the row of an endpoint that was removed. */
+  private close(flight: Flight): void {
+    if (!flight.open) return;
+    flight.open = false;
+    this.endPrefill(flight);
+    const { inFlight } = this.table.columns;
+    inFlight[flight.row] = Math.max((inFlight[flight.row] as number) - 1, 0);
+    this.table.settle(flight.row);
+  }
+
+  private endPrefill(flight: Flight): void {
+    if (!flight.prefilling) return;
+    flight.prefilling = false;
+    const { ownTokens } = this.table.columns;
+    const left = (ownTokens[flight.row] as number) - flight.uncachedTokens;
+    ownTokens[flight.row] = left > 1e-6 ? left : 0;
+  }
+
+  /**
+   * Prefill rate over a busy period: tokens that came through, by the time since the first of
+   * them was sent. Right for one request alone and for several prefilled together.
+   */
+  private learnRate(row: Row, nowMs: Millis): void {
+    const { columns, records } = this.table;
+    const record = records[row];
+    if (record === undefined) return;
+    const idle = columns.ownTokens[row] === 0;
+    if (!idle && record.busyTokens < RATE_TOKENS_MAX) return;
+    if (record.busyTokens >= RATE_TOKENS_MIN && !record.busyMixed) {
+      const elapsedMs = Math.max(nowMs - record.busySinceMs - (columns.rttMs[row] as number), 0.1);
+      const rate = columns.prefillRate[row] as number;
+      const sample = clamp(record.busyTokens / elapsedMs, rate / OUTLIER, rate * OUTLIER);
+      columns.prefillRate[row] = mean(rate, sample);
+    }
+    record.busySinceMs = nowMs;
+    record.busyTokens = 0;
+    record.busyMixed = false;
+  }
+}
+
+function mean(old: number, sample: number): number {
+  return old + LEARN * (sample - old);
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}
+
+function share(part: number, whole: number): number {
+  return whole > 0 ? Math.min(part / whole, 1) : 0;
+}

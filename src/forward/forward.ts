@@ -1,0 +1,184 @@
+/**
+ * One attempt at one endpoint: send, relay, keep its time-outs, cancel both ways. Who is tried
+ * next is not decided here. Time-outs are separate: connect (the transport's), first content
+ * token (role-only frames do not count), idle between tokens, total.
+ */
+import type { Clock } from "../grid/effects.ts";
+import { GridError } from "../grid/errors.ts";
+import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
+import type { Millis } from "../grid/units.ts";
+import type { StreamMeter } from "../stream/meter.ts";
+import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
+import type { Task } from "../task/task.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { Worker } from "./worker.ts";
+
+export interface Timeouts {
+  connectMs: Millis;
+  firstTokenMs: Millis;
+  idleMs: Millis;
+  totalMs: Millis;
+  keepAliveCommentMs: Millis;
+}
+
+/** What all attempts of a PoP share. */
+export interface ForwardContext {
+  transport: Transport;
+  deadlines: Deadlines;
+  clock: Clock;
+  timeouts: Timeouts;
+  limits: RelayLimits;
+}
+
+/** What one attempt is told. */
+export interface AttemptPlan {
+  task: Task;
+  worker: Worker;
+  exchange: Exchange;
+  /** Headers of the grid for the answer, made when it is committed. */
+  gridHeaders(): Headers;
+  errorEvent(error: GridError): Uint8Array;
+  firstContent(nowMs: Millis): void;
+}
+
+export type AttemptEnd = RelayEnd & { meter: StreamMeter };
+
+const ALREADY_OVER = new GridError("client_gone", "The client left.");
+
+export class Attempt implements RelayHost, Deadline {
+  atMs: Millis;
+  private readonly context: ForwardContext;
+  private readonly plan: AttemptPlan;
+  private readonly relay: Relay;
+  private readonly sentMs: Millis;
+  private call: OutCall | undefined;
+  private commentMs: Millis;
+  private idleSinceMs: Millis;
+  /** The first content token was seen. */
+  content = false;
+  private over = false;
+  private resolve: ((end: AttemptEnd) => void) | undefined;
+  /** The end, also when it came before `run` (the client left just then). */
+  private early: AttemptEnd | undefined;
+
+  constructor(context: ForwardContext, plan: AttemptPlan) {
+    this.context = context;
+    this.plan = plan;
+    this.sentMs = context.clock();
+    this.idleSinceMs = this.sentMs;
+    this.commentMs = this.sentMs + context.timeouts.keepAliveCommentMs;
+    const { task, exchange } = plan;
+    this.relay = new Relay(task, exchange, this, context.limits, context.clock, this.sentMs);
+    this.atMs = this.nextDeadline();
+  }
+
+  /** Sends; resolves when the attempt is over in whichever way. Never rejects. */
+  run(): Promise<AttemptEnd> {
+    return new Promise((resolve) => {
+      this.resolve = resolve;
+      if (this.early !== undefined) return resolve(this.early);
+      const { worker, task } = this.plan;
+      const request = worker.outbound(task.route, task.body, task.id);
+      request.connectTimeoutMs = this.context.timeouts.connectMs;
+      this.context.deadlines.add(this);
+      this.call = this.context.transport.send(request, this.relay);
+      if (this.over) this.call.abort(ALREADY_OVER);
+    });
+  }
+
+  /** The client left: the engine is told at once. */
+  clientGone(): void {
+    if (this.over) return;
+    this.relay.clientGone();
+    this.call?.abort(new GridError("client_gone", "The client left before the answer was done."));
+  }
+
+  /** The endpoint was found dead: what it has not begun to answer goes elsewhere. */
+  endpointDown(detail: string): void {
+    if (this.over || this.content) return;
+    const error = new GridError("disconnected", `The endpoint went down: ${detail}`);
+    this.relay.lose(error);
+    this.call?.abort(error);
+  }
+
+  due(nowMs: Millis): void {
+    const error = this.overdue(nowMs);
+    if (error === undefined) {
+      if (nowMs >= this.commentMs && !this.content) {
+        // Slow prefill: the client sees that its request lives.
+        this.commentMs = nowMs + this.context.timeouts.keepAliveCommentMs;
+        this.relay.keepAlive();
+      }
+      this.atMs = this.nextDeadline();
+      return;
+    }
+    this.relay.lose(error);
+    this.call?.abort(error);
+  }
+
+  headers(engine: Headers): Headers {
+    return Object.assign(this.plan.worker.inboundHeaders(engine), this.plan.gridHeaders());
+  }
+
+  errorEvent(error: GridError): Uint8Array {
+    return this.plan.errorEvent(error);
+  }
+
+  progress(nowMs: Millis, content: boolean): void {
+    this.idleSinceMs = nowMs;
+    if (content && !this.content) {
+      this.content = true;
+      this.atMs = this.nextDeadline();
+    }
+  }
+
+  firstContent(nowMs: Millis): void {
+    this.plan.firstContent(nowMs);
+  }
+
+  resume(): void {
+    this.call?.resume();
+  }
+
+  abort(reason: GridError): void {
+    this.call?.abort(reason);
+  }
+
+  settled(end: RelayEnd): void {
+    this.over = true;
+    this.context.deadlines.remove(this);
+    this.early = Object.assign(end, { meter: this.relay.meter });
+    this.resolve?.(this.early);
+  }
+
+  private overdue(nowMs: Millis): GridError | undefined {
+    const { firstTokenMs, idleMs, totalMs } = this.context.timeouts;
+    if (nowMs - this.plan.task.arrivedMs >= totalMs) {
+      return new GridError("total_timeout", `The request took longer than ${totalMs} ms.`);
+    }
+    if (this.waitsForFirst && nowMs - this.sentMs >= firstTokenMs) {
+      const message = `The endpoint sent no content within ${firstTokenMs} ms.`;
+      return new GridError("first_token_timeout", message);
+    }
+    if (this.content && nowMs - this.idleSinceMs >= idleMs) {
+      // While the client's buffer is full the engine is paused by us: its silence is not its own.
+      if (this.relay.paused) return new GridError("client_gone", "The client stopped reading.");
+      return new GridError("idle_timeout", `The endpoint was silent for ${idleMs} ms.`);
+    }
+    return undefined;
+  }
+
+  /** Never later than the true one: `due` looks again and moves it. */
+  private nextDeadline(): Millis {
+    const { firstTokenMs, idleMs, totalMs } = this.context.timeouts;
+    const total = this.plan.task.arrivedMs + totalMs;
+    if (this.content) return Math.min(total, this.idleSinceMs + idleMs);
+    const comment = this.plan.task.stream ? this.commentMs : total;
+    return Math.min(total, comment, this.waitsForFirst ? this.sentMs + firstTokenMs : total);
+  }
+
+  /** A plain answer comes as a whole after its last token: only the total bounds it. */
+  private get waitsForFirst(): boolean {
+    return this.plan.task.stream && !this.content;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The endpoints of a PoP: rows, workers and watchers, kept in step with the config and with what
+ * the endpoints say of themselves. Part of `pop.ts`.
+ */
+import type { PopConfig } from "./config.ts";
+import type { EndpointSpec } from "./grid/endpoint.ts";
+import type { Clock, Log, Rng } from "./grid/effects.ts";
+import type { Transport } from "./grid/exchange.ts";
+import type { Row } from "./grid/units.ts";
+import { MODELS_MAX, type Kernel } from "./kernel/kernel.ts";
+import { defaultCapabilities } from "./forward/families.ts";
+import { type Watch, watchEndpoint } from "./forward/watch.ts";
+import type { LoadSample, Probe, Worker } from "./forward/worker.ts";
+import { HttpWorker } from "./forward/workers/http-worker.ts";
+import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
+import { ModelTable } from "./state/model-table.ts";
+import { Places } from "./state/places.ts";
+
+/** KV use assumed where an engine does not say: unknown is never zero. */
+const UNKNOWN_KV_USAGE = 0.2;
+/** Uncached tokens assumed per queued request where an engine counts requests only. */
+const TOKENS_PER_QUEUED = 512;
+/** Tokens in a chunk before anything is learned: 4 bytes per token. */
+const BYTES_PER_TOKEN = 4;
+
+export interface RosterHost {
+  clock: Clock;
+  rng: Rng;
+  log: Log;
+  transport: Transport;
+  kernel: Kernel;
+  table: EndpointTable;
+  poll: PopConfig["poll"];
+  /** The phase of the row was said anew: may it be used? */
+  onPhase(row: Row): void;
+  /** A new endpoint stands in the row, or the old one restarted: forget its marks. */
+  onNew(row: Row): void;
+  /** The row went down: what it has not begun to answer should go elsewhere. */
+  onDown(row: Row, detail: string): void;
+}
+
+export class Roster {
+  readonly models: ModelTable;
+  readonly places = new Places();
+  private readonly host: RosterHost;
+  private readonly workers: (Worker | undefined)[] = [];
+  private readonly watches: (Watch | undefined)[] = [];
+
+  constructor(host: RosterHost) {
+    this.host = host;
+    this.models = new ModelTable(MODELS_MAX, (model, row, serves) => {
+      host.kernel.setModelRow(model, row, serves);
+    });
+  }
+
+  worker(row: Row): Worker {
+    return this.workers[row] as Worker;
+  }
+
+  /** The request path saw a failure there: look now. */
+  nudge(row: Row): void {
+    this.watches[row]?.nudge();
+  }
+
+  /** Adds, changes and removes endpoints until they are as given. Returns the ids it touched. */
+  apply(specs: readonly EndpointSpec[]): string[] {
+    const changed: string[] = [];
+    const wanted = new Map(specs.map((spec) => [spec.id, spec]));
+    for (const record of [...this.host.table.live()]) {
+      if (!wanted.has(record.spec.id)) {
+        this.remove(record);
+        changed.push(record.spec.id);
+      }
+    }
+    for (const spec of specs) {
+      const record = this.host.table.records[this.host.table.row(spec.id)];
+      if (record !== undefined && JSON.stringify(record.spec) === JSON.stringify(spec)) continue;
+      changed.push(spec.id);
+      if (record === undefined) this.add(spec);
+      else if (sameConnection(record.spec, spec)) this.redeclare(record, spec);
+      else {
+        this.remove(record);
+        this.add(spec);
+      }
+    }
+    return changed;
+  }
+
+  close(): void {
+    for (const watch of this.watches) watch?.stop();
+  }
+
+  private add(spec: EndpointSpec): void {
+    const { table, clock, log } = this.host;
+    const region = this.places.regionId(spec.region);
+    const tenants = this.places.tenantMask(spec.tenants);
+    const record =
+      region < 0 || tenants === undefined ? undefined : table.add(spec, region, tenants, clock());
+    if (record === undefined) {
+      log("error", "endpoint not added: a table of the kernel is full", { endpoint: spec.id });
+      return;
+    }
+    const { row } = record;
+    this.host.onNew(row);
+    const worker = new HttpWorker(spec, { transport: this.host.transport, clock });
+    this.workers[row] = worker;
+    this.serveModels(record, spec.models);
+    this.watches[row] = this.watch(record, worker);
+  }
+
+  private watch(record: EndpointRecord, worker: Worker): Watch {
+    const { poll, clock, rng } = this.host;
+    const options = {
+      pollMs: poll.intervalMs,
+      jitter: poll.jitter,
+      timeoutMs: poll.timeoutMs,
+      failuresToDown: poll.failuresToDown,
+      successesToUp: poll.successesToUp,
+      reprobeMs: poll.reprobeMs,
+    };
+    const listener = {
+      onPhase: (probe: Probe) => this.onPhase(record, probe),
+      onLoad: (sample: LoadSample) => this.onLoad(record, sample),
+      onLoadError: () => {
+        record.loadErrors++;
+      },
+    };
+    return watchEndpoint(worker, options, listener, clock, rng, { setTimeout, clearTimeout });
+  }
+
+  private redeclare(record: EndpointRecord, spec: EndpointSpec): void {
+    const region = this.places.regionId(spec.region);
+    const tenants = this.places.tenantMask(spec.tenants);
+    if (region < 0 || tenants === undefined) {
+      this.host.log("error", "endpoint not changed: too many regions or tenants", {
+        endpoint: spec.id,
+      });
+      return;
+    }
+    this.host.table.declare(record, spec, region, tenants);
+    if (spec.models.length > 0) this.serveModels(record, spec.models);
+    this.workers[record.row] = new HttpWorker(spec, {
+      transport: this.host.transport,
+      clock: this.host.clock,
+    });
+    this.host.onPhase(record.row);
+  }
+
+  private remove(record: EndpointRecord): void {
+    const { row, spec } = record;
+    this.watches[row]?.stop();
+    this.models.setRow(row, []);
+    this.host.kernel.clearRow(row);
+    this.host.table.remove(spec.id);
+    const origin = new URL(spec.url).origin;
+    const shared = [...this.host.table.live()].some((r) => new URL(r.spec.url).origin === origin);
+    if (!shared) this.host.transport.forget(origin);
+  }
+
+  private serveModels(record: EndpointRecord, models: readonly string[]): void {
+    record.models = [...models];
+    for (const model of this.models.setRow(record.row, models)) {
+      this.host.log("error", `model not served: more than ${MODELS_MAX} models`, {
+        endpoint: record.spec.id,
+        model,
+      });
+    }
+  }
+
+  private onPhase(record: EndpointRecord, probe: Probe): void {
+    const { row, spec } = record;
+    const { columns } = this.host.table;
+    const before = record.phase;
+    record.phase = probe.phase;
+    record.detail = probe.detail ?? "";
+    const up = probe.phase === "ready";
+    if (probe.restarted) {
+      this.host.kernel.clearRow(row);
+      this.host.onNew(row);
+    }
+    if (probe.models !== undefined) this.learnModels(record, probe);
+    const declared = spec.capabilities !== undefined;
+    const probed = declared ? undefined : probe.capabilities;
+    columns.capabilities[row] = probed ?? defaultCapabilities(spec);
+    if (probe.version !== undefined) record.version = probe.version;
+    this.mirror(row, spec.kvTokens ?? probe.kvTokens);
+    if (before !== probe.phase) {
+      this.host.log(up ? "info" : "warn", `endpoint is ${probe.phase}`, {
+        endpoint: spec.id,
+        detail: record.detail,
+      });
+    }
+    this.host.onPhase(row);
+    if (!up && before === "ready") this.host.onDown(row, record.detail || probe.phase);
+  }
+
+  private learnModels(record: EndpointRecord, probe: Probe): void {
+    const { row, spec } = record;
+    const models = probe.models ?? [];
+    if (spec.models.length === 0) this.serveModels(record, models.map((model) => model.id));
+    const windows = models.flatMap((m) => (m.contextTokens === undefined ? [] : [m.contextTokens]));
+    if (windows.length > 0) record.contextTokens = Math.max(...windows);
+    const context = spec.contextTokens ?? record.contextTokens;
+    if (context !== undefined) this.host.table.columns.contextTokens[row] = context;
+  }
+
+  private onLoad(record: EndpointRecord, sample: LoadSample): void {
+    const { columns } = this.host.table;
+    const { row } = record;
+    record.running = sample.running;
+    record.waiting = sample.waiting;
+    record.loadSource = sample.source;
+    columns.queuedTokens[row] =
+      sample.queuedTokens ?? (sample.waiting ?? 0) * TOKENS_PER_QUEUED;
+    columns.sentTokens[row] = 0;
+    columns.sampleAtMs[row] = sample.atMs;
+    columns.kvUsage[row] = sample.kvUsage ?? UNKNOWN_KV_USAGE;
+    this.mirror(row, record.spec.kvTokens ?? sample.kvTokens);
+  }
+
+  /** Tells the kernel how many chunks the engine's cache can hold, so that it forgets alike. */
+  private mirror(row: Row, kvTokens: number | undefined): void {
+    if (kvTokens === undefined) return;
+    const { chunkBytes } = this.host.kernel.options;
+    this.host.kernel.setRowChunks(row, Math.floor((kvTokens * BYTES_PER_TOKEN) / chunkBytes));
+  }
+}
+
+/** Two specs that need no new connection, worker history or probe. */
+function sameConnection(a: EndpointSpec, b: EndpointSpec): boolean {
+  return a.url === b.url && a.engine === b.engine && a.apiKey === b.apiKey;
+}

@@ -1,0 +1,349 @@
+/**
+ * The stages of `proxy.ts` over one PoP's state: how a body becomes a task, a task a question to
+ * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
+ */
+import { admit, refuse } from "./admission/admit.ts";
+import { type QueueHost, WaitQueue } from "./admission/queue.ts";
+import type { PopConfig } from "./config.ts";
+import { replyError } from "./door/app.ts";
+import { errorHeaders, openAiErrorEvent } from "./door/rescue.ts";
+import { HealthMarks } from "./feedback/health.ts";
+import { Feedback, type Flight } from "./feedback/observe.ts";
+import type { PopMetrics } from "./feedback/pop-metrics.ts";
+import { Deadlines } from "./forward/deadlines.ts";
+import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
+import type { Decision } from "./grid/decision.ts";
+import type { Clock, Log, Rng } from "./grid/effects.ts";
+import type { GridError } from "./grid/errors.ts";
+import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
+import type { Millis, Row } from "./grid/units.ts";
+import type { Ask, Kernel } from "./kernel/kernel.ts";
+import type { Roster } from "./pop-roster.ts";
+import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
+import type { EndpointTable } from "./state/endpoint-table.ts";
+import type { SessionTable } from "./state/session-table.ts";
+import type { TokenEstimator } from "./task/estimate.ts";
+import { requestIdOf, toTask } from "./task/from-exchange.ts";
+import { parseOpenAiBody } from "./task/openai.ts";
+import type { Route, Task } from "./task/task.ts";
+
+export interface PopParts {
+  config: PopConfig;
+  clock: Clock;
+  rng: Rng;
+  log: Log;
+  transport: Transport;
+  kernel: Kernel;
+  table: EndpointTable;
+  roster: Roster;
+  sessions: SessionTable;
+  estimator: TokenEstimator;
+  metrics: PopMetrics;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
+/** Bounds of Retry-After, in seconds. */
+const RETRY_AFTER_MAX_S = 60;
+const TIER_CEILING = 2;
+
+export class PopStages implements Stages, QueueHost<Flight> {
+  readonly clock: Clock;
+  readonly queue: WaitQueue<Flight>;
+  readonly deadlines = new Deadlines();
+  readonly health: HealthMarks;
+  draining = false;
+  private readonly parts: PopParts;
+  private readonly feedback: Feedback;
+  private context: ForwardContext;
+  /** Attempts that run, for the endpoint that goes down. */
+  private readonly attempts = new Map<Attempt, Row>();
+  private retryAfter = 1;
+
+  constructor(parts: PopParts) {
+    this.parts = parts;
+    this.clock = parts.clock;
+    this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
+    this.health = new HealthMarks(parts.table);
+    this.queue = new WaitQueue(this, queueLimits(parts.config));
+    this.context = this.forwardContext();
+  }
+
+  get bodyBytes(): number {
+    return this.parts.config.limits.bodyBytes;
+  }
+
+  get bodyTimeoutMs(): Millis {
+    return this.parts.config.limits.bodyTimeoutMs;
+  }
+
+  get retries(): number {
+    return this.parts.config.limits.retries;
+  }
+
+  get running(): number {
+    return this.attempts.size;
+  }
+
+  configure(config: PopConfig): void {
+    this.parts.config = config;
+    this.queue.setLimits(queueLimits(config));
+    this.context = this.forwardContext();
+  }
+
+  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
+    const { config, estimator, kernel } = this.parts;
+    const body = parseOpenAiBody(route, bytes, decode);
+    const task = toTask(body, headers, {
+      id: this.requestId(headers),
+      tenant: caller.tenant,
+      nowMs: this.clock(),
+      sloTtftMs: config.slo.ttftMs,
+      sloItlMs: config.slo.itlMs,
+    });
+    if (route === "embeddings") {
+      // Nothing of it stays in a KV cache: only its size matters.
+      task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
+    } else {
+      const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}`);
+      task.chain = hashed.chain;
+      task.promptBytes = hashed.bytes;
+      task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
+    }
+    task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
+    return task;
+  }
+
+  requestId(headers: Headers): string {
+    const { rng } = this.parts;
+    return requestIdOf(headers) ?? `req_${rng().toString(36)}${rng().toString(36)}`;
+  }
+
+  admit(task: Task, caller: Caller): void {
+    const { models } = this.parts.roster;
+    admit(task, {
+      draining: this.draining,
+      hasModel: (model) => models.has(model),
+      models: () => models.names(),
+      allowedModels: caller.models,
+    });
+  }
+
+  turn(
+    task: Task,
+    tried: readonly Row[],
+    onWait: (leave: Leave) => void,
+  ): Flight | Promise<Flight> {
+    const nowMs = this.clock();
+    const turn = this.queue.turn(task, tried, nowMs, onWait);
+    if (turn instanceof Promise) task.queuedSinceMs = nowMs;
+    return turn;
+  }
+
+  ask(task: Task, tried: readonly Row[]): Ask {
+    const { roster, sessions, table, estimator, kernel, rng } = this.parts;
+    const pinned =
+      task.session === undefined ? undefined : sessions.endpointOf(task.tenant, task.session);
+    return {
+      model: roster.models.idOf(task.model),
+      needs: task.needs,
+      regions: roster.places.regionSet(task.regions),
+      tenant: roster.places.tenantBit(task.tenant),
+      tierCeiling: TIER_CEILING,
+      promptTokens: task.promptTokens,
+      tokensPerChunk: kernel.options.chunkBytes / estimator.bytesPerToken(task.model),
+      outTokens: task.expectedOutTokens,
+      contextNeed: task.promptTokens + (task.maxTokens ?? 0),
+      sloTtftMs: task.sloTtftMs,
+      maxCostUsd: task.maxCostUsd,
+      chain: task.chain,
+      sessionRow: pinned === undefined ? -1 : table.row(pinned),
+      tried,
+      mayWait: true,
+      random: rng(),
+    };
+  }
+
+  decide(task: Task, tried: readonly Row[]): Decision {
+    const startMs = this.clock();
+    const decision = this.parts.kernel.decide(this.ask(task, tried), startMs);
+    this.parts.metrics.decided(decision, (this.clock() - startMs) / 1000);
+    return decision;
+  }
+
+  canStart(row: Row): boolean {
+    const { columns, records } = this.parts.table;
+    const budget = records[row]?.spec.prefillBudgetTokens ?? 0;
+    return (
+      (columns.inFlight[row] as number) < (columns.inFlightCap[row] as number) &&
+      (columns.ownTokens[row] as number) <= budget
+    );
+  }
+
+  start(task: Task, decision: Decision): Flight {
+    const nowMs = this.clock();
+    const flight = this.feedback.started(task, decision, nowMs);
+    this.parts.metrics.started(flight);
+    this.health.started(flight.row, nowMs);
+    if (!task.stream) {
+      const feedback = this.feedback;
+      const deadline = {
+        atMs: nowMs + decision.ttftMs,
+        due: (): void => {
+          this.deadlines.remove(deadline);
+          feedback.assumePrefilled(flight);
+          this.queue.wake(flight.row);
+        },
+      };
+      this.deadlines.add(deadline);
+    }
+    return flight;
+  }
+
+  waiting(row: Row, tokens: number): void {
+    const { waitingTokens } = this.parts.table.columns;
+    const left = (waitingTokens[row] as number) + tokens;
+    waitingTokens[row] = left > 1e-6 ? left : 0;
+  }
+
+  refuse(task: Task, decision: Decision): GridError {
+    return refuse(task, decision, this.retryAfter);
+  }
+
+  /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
+  retryAfterS(): number {
+    return this.retryAfter;
+  }
+
+  /** Recomputes what changes slowly: predicted drain for Retry-After. Returns busy share, 0..1. */
+  survey(): number {
+    const { table } = this.parts;
+    const c = table.columns;
+    let tokens = 0;
+    let rate = 0;
+    let busy = 0;
+    let up = 0;
+    for (const { row } of table.live()) {
+      if (c.down[row]) continue;
+      up++;
+      const own = Math.max(c.ownTokens[row] as number, c.queuedTokens[row] as number);
+      const owed = own + (c.waitingTokens[row] as number);
+      const waitMs = owed / (c.prefillRate[row] as number);
+      tokens += owed;
+      rate += c.prefillRate[row] as number;
+      busy += waitMs / (waitMs + BUSY_HALF_MS);
+    }
+    const seconds = rate > 0 ? Math.ceil(tokens / rate / 1000) : 1;
+    this.retryAfter = Math.min(Math.max(seconds, 1), RETRY_AFTER_MAX_S);
+    return up > 0 ? busy / up : 0;
+  }
+
+  attempt(flight: Flight, exchange: Exchange): Attempt {
+    const attempt: Attempt = new Attempt(this.context, {
+      task: flight.task,
+      worker: this.parts.roster.worker(flight.row),
+      exchange,
+      gridHeaders: () => this.gridHeaders(flight),
+      errorEvent: openAiErrorEvent,
+      firstContent: (nowMs) => {
+        this.feedback.firstContent(flight, nowMs);
+        this.parts.metrics.firstContent(flight, nowMs);
+        this.queue.wake(flight.row);
+      },
+    });
+    this.attempts.set(attempt, flight.row);
+    return attempt;
+  }
+
+  observe(flight: Flight, end: AttemptEnd, attempt: Attempt): void {
+    const { estimator, metrics } = this.parts;
+    this.attempts.delete(attempt);
+    if (end.kind === "failed") {
+      this.feedback.failed(flight);
+      this.markFailure(flight, end.error);
+    } else {
+      this.feedback.ended(flight, end.usage, end.meter.itlMs);
+      if (end.kind === "broken") this.markFailure(flight, end.error);
+      else if (end.kind === "done") this.health.succeeded(flight.row, this.clock());
+      else this.health.abandoned(flight.row, this.clock());
+      if (end.usage !== undefined) metrics.usage(flight, end.usage);
+      if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
+    }
+    metrics.ended(flight, end);
+    this.queue.wake(flight.row);
+  }
+
+  /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
+  private markFailure(flight: Flight, error: GridError): void {
+    this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
+    if (error.source === "client") return;
+    this.parts.roster.nudge(flight.row);
+    this.parts.log("warn", "attempt failed", {
+      request: flight.task.id,
+      endpoint: flight.endpointId,
+      code: error.code,
+      message: error.message,
+    });
+  }
+
+  finished(route: Route, task: Task | undefined, ending: Ending, error?: GridError): void {
+    this.parts.metrics.finished(route, ending, error, task, this.clock());
+    if (error !== undefined && error.code === "internal") {
+      const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : "";
+      this.parts.log("error", "internal error", { request: task?.id, message: cause });
+    }
+  }
+
+  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
+    if (exchange.closed) return;
+    if (error.code === "client_gone") return exchange.destroy(error);
+    if (exchange.headSent) return exchange.end(openAiErrorEvent(error));
+    const id = task?.id ?? this.requestId(exchange.headers);
+    const headers = errorHeaders(error, attempts > 0);
+    if (task !== undefined) headers["x-grid-route"] = `pop=${this.parts.config.pop.id};reason=none`;
+    replyError(exchange, error, headers, id);
+  }
+
+  endpointDown(row: Row, detail: string): void {
+    for (const [attempt, at] of this.attempts) {
+      if (at === row) attempt.endpointDown(detail);
+    }
+  }
+
+  private gridHeaders(flight: Flight): Headers {
+    const { task } = flight;
+    const record = this.parts.table.records[flight.row];
+    const queuedMs = task.queuedSinceMs > 0 ? flight.sentMs - task.queuedSinceMs : 0;
+    const overheadMs = (flight.sentMs - task.arrivedMs - queuedMs).toFixed(3);
+    const engineMs = (this.clock() - flight.sentMs).toFixed(3);
+    return {
+      "x-request-id": task.id,
+      "x-grid-route":
+        `pop=${this.parts.config.pop.id};tier=${record?.spec.tier ?? "edge"};` +
+        `endpoint=${flight.endpointId};reason=${flight.choice};` +
+        `hit=${Math.round(flight.matchedTokens)};hops=0`,
+      "x-grid-overhead-ms": overheadMs,
+      "server-timing":
+        `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, endpoint;dur=${engineMs}`,
+    };
+  }
+
+  private forwardContext(): ForwardContext {
+    const { transport, config } = this.parts;
+    const { heldBytes, eventBytes, responseBytes } = config.limits;
+    return {
+      transport,
+      deadlines: this.deadlines,
+      clock: this.clock,
+      timeouts: config.timeouts,
+      limits: { heldBytes, eventBytes, responseBytes },
+    };
+  }
+}
+
+/** Predicted wait at which an endpoint counts as half busy. */
+const BUSY_HALF_MS = 500;
+
+function queueLimits(config: PopConfig): { length: number; waitMs: Millis } {
+  return { length: config.limits.queueLength, waitMs: config.limits.queueWaitMs };
+}

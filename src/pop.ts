@@ -1,0 +1,242 @@
+/**
+ * One PoP assembled: kernel, state, endpoints, stages and door, with the one tick that moves
+ * everything that depends on time. What needs the runtime comes in as `Runtime`.
+ */
+import type { Hono } from "hono";
+import type { PopConfig } from "./config.ts";
+import { createDoor, type DoorEnv, type House } from "./door/app.ts";
+import { Authenticator } from "./door/auth.ts";
+import { PopMetrics } from "./feedback/pop-metrics.ts";
+import type { Candidate } from "./grid/decision.ts";
+import type { Clock, Log, Rng } from "./grid/effects.ts";
+import { GridError } from "./grid/errors.ts";
+import type { Exchange, Transport } from "./grid/exchange.ts";
+import type { Kernel } from "./kernel/kernel.ts";
+import { createReferenceKernel } from "./kernel/reference.ts";
+import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
+import { lambdaAt } from "./kernel/weights.ts";
+import { PopStages } from "./pop-stages.ts";
+import { Roster } from "./pop-roster.ts";
+import { popState } from "./pop-view.ts";
+import { type Caller, serve } from "./proxy.ts";
+import { EndpointTable } from "./state/endpoint-table.ts";
+import { SessionTable } from "./state/session-table.ts";
+import { TokenEstimator } from "./task/estimate.ts";
+import type { Route } from "./task/task.ts";
+
+/** What the runtime adapter hands in. */
+export interface Runtime {
+  clock: Clock;
+  rng: Rng;
+  log: Log;
+  transport: Transport;
+  /** Exports of a fresh instance of `wasm/kernel.wasm`. */
+  kernelExports(): KernelExports;
+}
+
+export interface ReloadReport {
+  /** Ids of endpoints and names of sections that changed. */
+  changed: string[];
+  /** Sections that only a restart applies. */
+  needsRestart: string[];
+}
+
+export interface Pop {
+  /** Hono's entry: the request's method and path, and the Exchange that answers it. */
+  fetch(request: Request, env: DoorEnv["Bindings"]): Response | Promise<Response>;
+  reload(config: PopConfig): ReloadReport;
+  /** Takes nothing new and resolves when nothing runs any more, or after `timeouts.drainMs`. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+  state(): unknown;
+}
+
+/** Deadlines are looked at this often: their grain. */
+const TICK_MS = 20;
+/** Every how many ticks waiting requests are looked at and slow values are computed. */
+const QUEUE_TICKS = 5;
+const SURVEY_TICKS = 10;
+const DRAIN_POLL_MS = 20;
+/** Parts of the config that are built once. */
+const FIXED = ["pop", "listen", "kernel", "implementation"] as const;
+
+export function createPop(config: PopConfig, runtime: Runtime): Pop {
+  return new RunningPop(config, runtime);
+}
+
+class RunningPop implements Pop {
+  private config: PopConfig;
+  private readonly runtime: Runtime;
+  private readonly kernel: Kernel;
+  private readonly table: EndpointTable;
+  private readonly sessions: SessionTable;
+  private readonly metrics: PopMetrics;
+  private readonly roster: Roster;
+  private readonly stages: PopStages;
+  private readonly auth: Authenticator;
+  private readonly app: Hono<DoorEnv>;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private ticks = 0;
+
+  constructor(config: PopConfig, runtime: Runtime) {
+    const { clock, rng, log, transport } = runtime;
+    this.config = config;
+    this.runtime = runtime;
+    this.kernel = kernelFor(config, runtime);
+    this.kernel.setWeights(config.weights);
+    this.table = new EndpointTable(this.kernel.columns);
+    const { sessions: max, sessionTtlMs: ttlMs } = config.limits;
+    this.sessions = new SessionTable({ max, ttlMs, clock });
+    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length);
+    this.auth = new Authenticator(config.auth);
+    this.roster = new Roster({
+      ...{ clock, rng, log, transport, kernel: this.kernel, table: this.table },
+      poll: config.poll,
+      onPhase: (row) => this.phaseSaid(row),
+      onNew: (row) => this.stages.health.forget(row),
+      onDown: (row, detail) => this.stages.endpointDown(row, detail),
+    });
+    const estimator = new TokenEstimator();
+    const { kernel, table, roster, sessions, metrics } = this;
+    this.stages = new PopStages({
+      ...{ config, clock, rng, log, transport, kernel, table, roster, sessions, estimator, metrics },
+    });
+    this.app = createDoor(this.house());
+    this.roster.apply(config.endpoints);
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  fetch(request: Request, env: DoorEnv["Bindings"]): Response | Promise<Response> {
+    return this.app.fetch(request, env);
+  }
+
+  reload(config: PopConfig): ReloadReport {
+    const needsRestart = FIXED.filter((key) => !same(this.config[key], config[key]));
+    const before = this.config;
+    const kept = Object.fromEntries(FIXED.map((key) => [key, before[key]]));
+    const next = { ...config, ...kept } as PopConfig;
+    const sections = (Object.keys(next) as (keyof PopConfig)[]).filter(
+      (key) => key !== "endpoints" && !same(before[key], next[key]),
+    );
+    this.config = next;
+    this.auth.configure(next.auth);
+    this.kernel.setWeights(next.weights);
+    this.stages.configure(next);
+    return { changed: [...sections, ...this.roster.apply(next.endpoints)], needsRestart };
+  }
+
+  async drain(): Promise<void> {
+    this.stages.draining = true;
+    const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
+    while (this.stages.running + this.stages.queue.length > 0) {
+      if (this.runtime.clock() >= untilMs) return;
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.stages.draining = true;
+    this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
+    clearInterval(this.timer);
+    this.roster.close();
+  }
+
+  state(): unknown {
+    const { config, kernel, table, sessions, stages } = this;
+    return popState({ config, kernel, table, sessions, stages }, this.runtime.clock());
+  }
+
+  private tick(): void {
+    const nowMs = this.runtime.clock();
+    this.ticks++;
+    this.stages.deadlines.sweep(nowMs);
+    if (this.ticks % QUEUE_TICKS === 0) {
+      this.stages.health.sweep(nowMs);
+      this.stages.queue.expire(nowMs);
+      this.stages.queue.wake(-1);
+    }
+    if (this.ticks % SURVEY_TICKS === 0) {
+      const busy = this.stages.survey();
+      // The operator's lambda is the one at half load; it rises with utilisation.
+      const lambda = this.config.weights.lambda * lambdaAt(busy);
+      this.kernel.setWeights({ ...this.config.weights, lambda });
+    }
+  }
+
+  private phaseSaid(row: number): void {
+    if (this.stages.health.refresh(row, this.runtime.clock())) this.stages.queue.wake(row);
+  }
+
+  private house(): House {
+    return {
+      auth: this.auth,
+      serve: (exchange, route, caller) => serve(this.stages, exchange, route, caller),
+      models: () => this.models(),
+      notReady: () => this.notReady(),
+      metrics: () => this.metrics.render(),
+      state: () => this.state(),
+      explain: (exchange, route, caller) => this.explain(exchange, route, caller),
+      requestId: (headers) => this.stages.requestId(headers),
+      refused: (error) => this.metrics.refused(error),
+    };
+  }
+
+  /** Union of what the endpoints serve; the owner is whoever runs the endpoint. */
+  private models(): { id: string; ownedBy: string }[] {
+    return this.roster.models.names().map((id) => {
+      const engines = [...this.roster.models.rowsOf(id)].map(
+        (row) => this.table.records[row]?.spec.engine,
+      );
+      return { id, ownedBy: engines[0] ?? "gridpoint" };
+    });
+  }
+
+  private notReady(): string | undefined {
+    if (this.stages.draining) return "draining";
+    if (this.table.size === 0) return "no endpoints are configured";
+    for (const { row } of this.table.live()) {
+      if (this.table.columns.down[row] === 0) return undefined;
+    }
+    return "no endpoint is ready";
+  }
+
+  /** The candidate table of a request that is not forwarded: every term, every exclusion. */
+  private async explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown> {
+    const { bodyBytes, bodyTimeoutMs } = this.config.limits;
+    const bytes = await exchange.body(bodyBytes, bodyTimeoutMs);
+    const task = this.stages.read(route, bytes, exchange.headers, caller);
+    this.stages.admit(task, caller);
+    const ask = this.stages.ask(task, []);
+    const nowMs = this.runtime.clock();
+    const rows = this.kernel.explain(ask, nowMs);
+    const { row, choice, ttftMs } = this.kernel.decide(ask, nowMs);
+    return {
+      request: task.id,
+      model: task.model,
+      promptTokens: task.promptTokens,
+      chunks: task.chain.length / 2,
+      sloTtftMs: task.sloTtftMs,
+      decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
+      startsNow: row >= 0 && this.stages.canStart(row),
+      candidates: rows.map((candidate) => this.named(candidate)),
+    };
+  }
+
+  private named(candidate: Candidate): unknown {
+    const spec = this.table.records[candidate.row]?.spec;
+    const { row: _row, ...terms } = candidate;
+    return { endpoint: spec?.id, tier: spec?.tier, region: spec?.region, ...terms };
+  }
+}
+
+function kernelFor(config: PopConfig, runtime: Runtime): Kernel {
+  const encoder = new TextEncoder();
+  const encodeInto = (text: string, target: Uint8Array) => encoder.encodeInto(text, target);
+  return config.implementation === "reference"
+    ? createReferenceKernel(config.kernel, encodeInto)
+    : createWasmKernel(config.kernel, runtime.kernelExports(), encodeInto);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

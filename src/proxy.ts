@@ -1,0 +1,115 @@
+/**
+ * THE WAY OF A REQUEST: door > task > admission > kernel > forward > stream > feedback.
+ * Read `serve` first; every other folder is one of its lines. The stages are assembled in
+ * `pop.ts`; nothing here knows a runtime, a dialect's bytes or a table's layout.
+ */
+import type { Clock } from "./grid/effects.ts";
+import { GridError } from "./grid/errors.ts";
+import type { Exchange, Headers } from "./grid/exchange.ts";
+import type { Millis, Row } from "./grid/units.ts";
+import type { Flight } from "./feedback/observe.ts";
+import type { Attempt, AttemptEnd } from "./forward/forward.ts";
+import type { Route, Task } from "./task/task.ts";
+
+/** Who calls, as the door found out. */
+export interface Caller {
+  tenant: string;
+  /** Models that the key may use; empty = all. */
+  models: readonly string[];
+}
+
+/** How a request ended, for the counters. */
+export type Ending = "done" | "broken" | "gone" | "refused";
+
+export interface Stages {
+  clock: Clock;
+  bodyBytes: number;
+  bodyTimeoutMs: Millis;
+  retries: number;
+  /** task: body and headers to a Task with its prefix hashes. */
+  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task;
+  /** admission: may it enter? */
+  admit(task: Task, caller: Caller): void;
+  /** admission + kernel: the endpoint, now or when one can start it. */
+  turn(task: Task, tried: readonly Row[], onWait: (leave: Leave) => void): Flight | Promise<Flight>;
+  /** forward + stream: one attempt. */
+  attempt(flight: Flight, exchange: Exchange): Attempt;
+  /** feedback. */
+  observe(flight: Flight, end: AttemptEnd, attempt: Attempt): void;
+  finished(route: Route, task: Task | undefined, ending: Ending, error?: GridError): void;
+  /** The error in the dialect of the caller, in or out of a stream. */
+  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void;
+}
+
+export type Leave = (error: GridError) => void;
+
+export async function serve(
+  stages: Stages,
+  exchange: Exchange,
+  route: Route,
+  caller: Caller,
+): Promise<void> {
+  let task: Task | undefined;
+  const tried: Row[] = [];
+  const client = new Client(exchange);
+  try {
+    const bytes = await exchange.body(stages.bodyBytes, stages.bodyTimeoutMs);
+    task = stages.read(route, bytes, exchange.headers, caller);
+    stages.admit(task, caller);
+    for (;;) {
+      const turn = stages.turn(task, tried, client.onLeave);
+      const flight = turn instanceof Promise ? await turn : turn;
+      const attempt = stages.attempt(flight, exchange);
+      client.follows(attempt);
+      const end = await attempt.run();
+      stages.observe(flight, end, attempt);
+      if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
+      tried.push(flight.row);
+      if (client.gone || end.error.retry !== "elsewhere" || tried.length > stages.retries) {
+        throw end.error;
+      }
+    }
+  } catch (cause) {
+    const error = asGridError(cause);
+    const ending = error.code === "client_gone" || client.gone ? "gone" : "refused";
+    stages.finished(route, task, ending, error);
+    stages.rescue(exchange, error, task, tried.length);
+  }
+}
+
+/** The client's leaving, told to whatever the request is doing at that moment. */
+class Client {
+  gone = false;
+  private leave: Leave | undefined;
+  private attempt: Attempt | undefined;
+
+  constructor(exchange: Exchange) {
+    exchange.onGone(() => {
+      this.gone = true;
+      this.leave?.(new GridError("client_gone", "The client left while it waited."));
+      this.attempt?.clientGone();
+    });
+  }
+
+  readonly onLeave = (leave: Leave): void => {
+    this.leave = leave;
+    if (this.gone) leave(new GridError("client_gone", "The client left while it waited."));
+  };
+
+  follows(attempt: Attempt): void {
+    this.leave = undefined;
+    this.attempt = attempt;
+    if (this.gone) attempt.clientGone();
+  }
+}
+
+function errorOf(end: AttemptEnd): GridError | undefined {
+  return end.kind === "broken" ? end.error : undefined;
+}
+
+function asGridError(cause: unknown): GridError {
+  if (cause instanceof GridError) return cause;
+  return new GridError("internal", "The proxy failed on this request. Its log names the cause.", {
+    cause,
+  });
+}

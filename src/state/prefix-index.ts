@@ -1,0 +1,298 @@
+/**
+ * Which rows are expected to hold which chunk: the twin's index in plain TypeScript, which does
+ * step by step what the kernel's does in its own memory (its form is drawn in
+ * `assembly/prefix.ts`). Buckets of eight entries, each entry with the set of rows that hold the
+ * chunk; a full bucket gives up its oldest entry. Byte cap, no tombstones, no rehash. A hash is a
+ * pair of 32-bit halves; 0 is an empty entry.
+ */
+import { RowQueues } from "./row-queues.ts";
+
+export interface PrefixIndexOptions {
+  /** Multiple of 64. */
+  rows: number;
+  /** Byte cap of all tables. */
+  indexBytes: number;
+}
+
+const WAYS = 8;
+const BUCKETS_MAX = 1 << 21;
+const BUCKETS_MIN = 16;
+const ROW_BYTES = 32;
+/** Hashes and stamps of a bucket. */
+const HEADER_BYTES = 128;
+/** The bucket's share of the rows' queues: one segment. */
+const SEGMENT_BYTES = 256;
+const TWO_32 = 2 ** 32;
+
+/** Buckets that fit under the cap, 0 when it is too small for any use. */
+export function bucketsFor(options: PrefixIndexOptions): number {
+  const each = HEADER_BYTES + SEGMENT_BYTES + options.rows * 2;
+  const fitting = Math.floor((options.indexBytes - options.rows * ROW_BYTES) / each);
+  return fitting < BUCKETS_MIN ? 0 : Math.min(fitting, BUCKETS_MAX);
+}
+
+export class PrefixIndex {
+  readonly #rows: number;
+  readonly #words: number;
+  readonly #buckets: number;
+  readonly #lows: Uint32Array;
+  readonly #highs: Uint32Array;
+  readonly #stamps: Float64Array;
+  readonly #holders: Uint32Array;
+  readonly #recent: Uint32Array;
+  readonly #held: Uint32Array;
+  readonly #queues: RowQueues;
+  #clock = 0;
+  #entries = 0;
+  #evicted = 0;
+  #pairs = 0;
+
+  /** @throws RangeError when the byte cap is too small. */
+  constructor(options: PrefixIndexOptions) {
+    const buckets = bucketsFor(options);
+    if (buckets === 0) {
+      throw new RangeError(`indexBytes is ${options.indexBytes}: too small; raise it`);
+    }
+    const entries = buckets * WAYS;
+    this.#rows = options.rows;
+    this.#words = options.rows / 32;
+    this.#buckets = buckets;
+    this.#lows = new Uint32Array(entries);
+    this.#highs = new Uint32Array(entries);
+    this.#stamps = new Float64Array(entries);
+    this.#holders = new Uint32Array(entries * this.#words);
+    this.#recent = new Uint32Array(entries * this.#words);
+    this.#held = new Uint32Array(options.rows);
+    this.#queues = new RowQueues(options.rows, buckets, this);
+  }
+
+  get bytes(): number {
+    const each = HEADER_BYTES + SEGMENT_BYTES + this.#rows * 2;
+    return this.#rows * ROW_BYTES + this.#buckets * each;
+  }
+
+  get capacity(): number {
+    return this.#lows.length;
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** (chunk, row) pairs held. */
+  get pairs(): number {
+    return this.#pairs;
+  }
+
+  heldBy(row: number): number {
+    return this.#held[row];
+  }
+
+  /** Top eight bits of the entry's hash; -1 when it is empty. */
+  tagOf(entry: number): number {
+    const high = this.#highs[entry];
+    return high === 0 && this.#lows[entry] === 0 ? -1 : high >>> 24;
+  }
+
+  holds(entry: number, row: number): boolean {
+    const word = this.#holders[entry * this.#words + (row >>> 5)];
+    return ((word >>> (row & 31)) & 1) !== 0;
+  }
+
+  /** Clears the mark "used again"; says whether it was set. */
+  takeMark(entry: number, row: number): boolean {
+    const at = entry * this.#words + (row >>> 5);
+    const bit = 1 << (row & 31);
+    const was = (this.#recent[at] & bit) !== 0;
+    this.#recent[at] &= ~bit;
+    return was;
+  }
+
+  /** The row does not hold the entry any more; an entry that nobody holds is free. */
+  release(entry: number, row: number): void {
+    const first = entry * this.#words;
+    const at = first + (row >>> 5);
+    const keep = ~(1 << (row & 31));
+    this.#holders[at] &= keep;
+    this.#recent[at] &= keep;
+    this.#held[row]--;
+    this.#pairs--;
+    for (let word = first; word < first + this.#words; word++) {
+      if (this.#holders[word] !== 0) return;
+    }
+    this.#clearHash(entry);
+  }
+
+  #clearHash(entry: number): void {
+    this.#lows[entry] = 0;
+    this.#highs[entry] = 0;
+    this.#entries--;
+  }
+
+  #bucketOf(low: number): number {
+    return Math.floor((low * this.#buckets) / TWO_32);
+  }
+
+  /** Number of the entry with this hash, -1 when there is none. */
+  find(low: number, high: number): number {
+    const first = this.#bucketOf(low) * WAYS;
+    const lows = this.#lows;
+    const highs = this.#highs;
+    for (let entry = first; entry < first + WAYS; entry++) {
+      if (lows[entry] === low && highs[entry] === high) return entry;
+    }
+    return -1;
+  }
+
+  #insert(low: number, high: number): number {
+    const first = this.#bucketOf(low) * WAYS;
+    let entry = this.#emptyWay(first);
+    if (entry < 0) {
+      entry = first;
+      for (let other = first + 1; other < first + WAYS; other++) {
+        if (this.#stamps[other] < this.#stamps[entry]) entry = other;
+      }
+      this.#evict(entry);
+    }
+    this.#lows[entry] = low;
+    this.#highs[entry] = high;
+    this.#entries++;
+    return entry;
+  }
+
+  #emptyWay(first: number): number {
+    for (let entry = first; entry < first + WAYS; entry++) {
+      if (this.#lows[entry] === 0 && this.#highs[entry] === 0) return entry;
+    }
+    return -1;
+  }
+
+  #evict(entry: number): void {
+    const first = entry * this.#words;
+    for (let word = 0; word < this.#words; word++) {
+      for (let bits = this.#holders[first + word]; bits !== 0; bits &= bits - 1) {
+        this.#held[word * 32 + 31 - Math.clz32(bits & -bits)]--;
+        this.#pairs--;
+      }
+    }
+    this.#holders.fill(0, first, first + this.#words);
+    this.#recent.fill(0, first, first + this.#words);
+    this.#clearHash(entry);
+    this.#evicted++;
+  }
+
+  /**
+   * Longest match of every row of `active` (one bit per row, used up) into `matched`, in one pass
+   * from the root.
+   */
+  match(chain: Uint32Array, chunks: number, active: Uint32Array, matched: Uint32Array): void {
+    const words = this.#words;
+    const holders = this.#holders;
+    let chunk = 0;
+    for (; chunk < chunks; chunk++) {
+      const entry = this.find(chain[chunk * 2], chain[chunk * 2 + 1]);
+      if (entry < 0) break;
+      const first = entry * words;
+      let left = 0;
+      for (let word = 0; word < words; word++) {
+        const before = active[word];
+        const after = before & holders[first + word];
+        if (after !== before) {
+          settle(word, before & ~after, chunk, matched);
+          active[word] = after;
+        }
+        left |= after;
+      }
+      if (left === 0) return;
+    }
+    for (let word = 0; word < words; word++) settle(word, active[word], chunk, matched);
+  }
+
+  /** Chunks of the chain that one row holds, from the root. */
+  matchedChunks(chain: Uint32Array, chunks: number, row: number): number {
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const entry = this.find(chain[chunk * 2], chain[chunk * 2 + 1]);
+      if (entry < 0 || !this.holds(entry, row)) return chunk;
+    }
+    return chunks;
+  }
+
+  /** The row holds the chain's first chunks from now on; deepest first. */
+  learn(chain: Uint32Array, chunks: number, row: number): void {
+    const limit = this.#queues.limitOf(row);
+    const count = limit === 0 ? chunks : Math.min(chunks, limit);
+    this.#clock += count;
+    for (let chunk = count - 1; chunk >= 0; chunk--) {
+      this.#learnOne(chain[chunk * 2], chain[chunk * 2 + 1], row, limit, this.#clock - chunk);
+    }
+  }
+
+  #learnOne(low: number, high: number, row: number, limit: number, time: number): void {
+    let entry = this.find(low, high);
+    if (entry >= 0 && this.holds(entry, row)) {
+      this.#stamps[entry] = time;
+      if (limit !== 0) this.#recent[entry * this.#words + (row >>> 5)] |= 1 << (row & 31);
+      return;
+    }
+    if (limit !== 0) {
+      this.#queues.makeRoom(row);
+      this.#queues.reserve(row);
+      // Making room may have freed the entry that was found.
+      entry = this.find(low, high);
+    }
+    if (entry < 0) entry = this.#insert(low, high);
+    this.#stamps[entry] = time;
+    this.#holders[entry * this.#words + (row >>> 5)] |= 1 << (row & 31);
+    this.#held[row]++;
+    this.#pairs++;
+    if (limit !== 0) this.#queues.enqueue(row, entry);
+  }
+
+  /** The row does not hold the chain from a chunk on. */
+  forget(chain: Uint32Array, chunks: number, row: number, fromChunk: number): void {
+    for (let chunk = fromChunk; chunk < chunks; chunk++) {
+      const entry = this.find(chain[chunk * 2], chain[chunk * 2 + 1]);
+      if (entry >= 0 && this.holds(entry, row)) this.release(entry, row);
+    }
+  }
+
+  /** The row lost everything; its queue has no bound until it is told again. */
+  clearRow(row: number): void {
+    if (this.#queues.limitOf(row) !== 0) {
+      this.#queues.dropAll(row);
+      this.#queues.setLimit(row, 0);
+      return;
+    }
+    for (let entry = 0; entry < this.capacity; entry++) {
+      if (this.holds(entry, row)) this.release(entry, row);
+    }
+  }
+
+  /** Bounds what a row may hold; 0 = unknown. Chunks held before a first bound queue in any order. */
+  setRowChunks(row: number, limit: number): void {
+    const queues = this.#queues;
+    const before = queues.limitOf(row);
+    queues.setLimit(row, limit);
+    if (limit === 0) {
+      queues.forgetQueue(row);
+      return;
+    }
+    for (let entry = 0; before === 0 && entry < this.capacity; entry++) {
+      if (!this.holds(entry, row)) continue;
+      queues.reserve(row);
+      // Making place may have cost this very entry.
+      if (this.holds(entry, row)) queues.enqueue(row, entry);
+    }
+    queues.shrink(row);
+  }
+}
+
+function settle(word: number, set: number, chunk: number, matched: Uint32Array): void {
+  for (let bits = set; bits !== 0; bits &= bits - 1) {
+    matched[word * 32 + 31 - Math.clz32(bits & -bits)] = chunk;
+  }
+}

@@ -1,0 +1,378 @@
+/**
+ * One attempt: engine bytes in, client bytes out, with a tap in between. Nothing reaches the
+ * client before the first content token (role deltas and other lifecycle frames are held), so a
+ * failure before it can be repaired elsewhere unseen. After it, a stream that breaks ends with
+ * the typed error event of the dialect, never with a clean end. Whole events only go out, so the
+ * error event never lands in the middle of another. A plain JSON answer is held until complete
+ * or until it outgrows `heldBytes`; from then on it streams, and a break destroys the socket.
+ */
+import { GridError } from "../grid/errors.ts";
+import type { Exchange, Headers, OutHandler } from "../grid/exchange.ts";
+import type { Clock } from "../grid/effects.ts";
+import type { Millis } from "../grid/units.ts";
+import type { Task } from "../task/task.ts";
+import { StreamMeter } from "./meter.ts";
+import { SseTap } from "./tap.ts";
+import { type Usage, usageOfBody } from "./usage.ts";
+
+export interface RelayLimits {
+  /** Bytes held back before the client sees anything. */
+  heldBytes: number;
+  /** Largest single event of a stream. */
+  eventBytes: number;
+  /** Largest plain answer. */
+  responseBytes: number;
+}
+
+/** How an attempt ended. `failed`: the client saw nothing, another endpoint may try. */
+export type RelayEnd =
+  | { kind: "done"; usage: Usage | undefined; status: number }
+  | { kind: "failed"; error: GridError }
+  | { kind: "broken"; error: GridError; usage: Usage | undefined }
+  | { kind: "gone"; usage: Usage | undefined };
+
+/** What the relay needs from the attempt around it. */
+export interface RelayHost {
+  /** Final headers for the client, from the engine's. */
+  headers(engine: Headers): Headers;
+  /** Makes the typed error event of the caller's dialect. */
+  errorEvent(error: GridError): Uint8Array;
+  /** Bytes came: the stream is alive. `content` once the first content token was seen. */
+  progress(nowMs: Millis, content: boolean): void;
+  /** First content token, once. */
+  firstContent(nowMs: Millis): void;
+  /** Reads go on: the client has room again. */
+  resume(): void;
+  /** Stops the upstream call; its onError will not be heard again. */
+  abort(reason: GridError): void;
+  /** Exactly once. */
+  settled(end: RelayEnd): void;
+}
+
+type Mode = "waiting" | "events" | "body" | "through" | "refused" | "over";
+
+/** Bytes of an engine's error answer that are read for the message. */
+const ERROR_BYTES_MAX = 64 * 1024;
+const DONE_EVENT = new TextEncoder().encode("data: [DONE]\n\n");
+const KEEP_ALIVE_COMMENT = new TextEncoder().encode(": keep-alive\n\n");
+const SSE_HEADERS: Headers = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
+export class Relay implements OutHandler {
+  readonly meter: StreamMeter;
+  /** The client's buffer is full: reading from the engine stands still. */
+  paused = false;
+  private readonly exchange: Exchange;
+  private readonly host: RelayHost;
+  private readonly limits: RelayLimits;
+  private readonly clock: Clock;
+  private readonly tap: SseTap | undefined;
+  private mode: Mode = "waiting";
+  private status = 0;
+  private engineHeaders: Headers = {};
+  private held: Uint8Array[] = [];
+  private heldSize = 0;
+  private contentTold = false;
+
+  constructor(
+    task: Task,
+    exchange: Exchange,
+    host: RelayHost,
+    limits: RelayLimits,
+    clock: Clock,
+    sentMs: Millis,
+  ) {
+    this.exchange = exchange;
+    this.host = host;
+    this.limits = limits;
+    this.clock = clock;
+    this.meter = new StreamMeter(sentMs);
+    this.tap = task.stream
+      ? new SseTap({
+          route: task.route,
+          dropUsage: task.usageAdded,
+          choices: task.choices,
+          maxEventBytes: limits.eventBytes,
+        })
+      : undefined;
+  }
+
+  onHead(status: number, headers: Headers): void {
+    if (this.mode === "over") return;
+    this.status = status;
+    this.engineHeaders = headers;
+    if (status < 200 || status >= 300) this.mode = "refused";
+    else if (this.tap !== undefined && isEventStream(headers)) this.mode = "events";
+    else this.mode = "body";
+    this.host.progress(this.clock(), false);
+  }
+
+  onData(chunk: Uint8Array): boolean {
+    switch (this.mode) {
+      case "events":
+        return this.events(chunk);
+      case "body":
+        return this.body(chunk);
+      case "through":
+        return this.through(chunk);
+      case "refused":
+        if (this.heldSize < ERROR_BYTES_MAX) this.hold(chunk);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  onEnd(): void {
+    switch (this.mode) {
+      case "events":
+        return this.eventsEnd();
+      case "body":
+        return this.bodyEnd();
+      case "through":
+        this.exchange.end();
+        return this.settle({ kind: "done", usage: undefined, status: this.status });
+      case "refused":
+        return this.refusedEnd();
+      case "waiting":
+        return this.lose(new GridError("disconnected", "The endpoint closed without an answer."));
+      default:
+        return;
+    }
+  }
+
+  onError(error: GridError): void {
+    if (this.mode !== "over") this.lose(error);
+  }
+
+  /** The attempt is over for another reason (deadline): same rules as a failure of the engine. */
+  lose(error: GridError): void {
+    if (this.mode === "over") return;
+    const usage = this.tap?.usage;
+    if (this.mode !== "through" && !this.contentTold) {
+      this.settle({ kind: "failed", error });
+    } else if (this.tap !== undefined && this.mode === "events") {
+      this.exchange.end(this.host.errorEvent(error));
+      this.settle({ kind: "broken", error, usage });
+    } else {
+      this.exchange.destroy(error);
+      this.settle({ kind: "broken", error, usage });
+    }
+  }
+
+  /** We end it: the engine is told, then the client like at any failure. */
+  private giveUp(error: GridError): void {
+    this.lose(error);
+    this.host.abort(error);
+  }
+
+  /** The client left. */
+  clientGone(): void {
+    if (this.mode === "over") return;
+    this.settle({ kind: "gone", usage: this.tap?.usage });
+  }
+
+  /** Shows a waiting client of a stream that its request lives. Content stays retriable. */
+  keepAlive(): void {
+    if (this.tap === undefined || this.contentTold || this.mode === "over") return;
+    commitStreamHead(this.exchange, this.host.headers({}));
+    this.exchange.write(KEEP_ALIVE_COMMENT);
+  }
+
+  private events(chunk: Uint8Array): boolean {
+    const tap = this.tap as SseTap;
+    const nowMs = this.clock();
+    const before = tap.contentEvents;
+    let out: Uint8Array | undefined;
+    try {
+      out = tap.feed(chunk);
+    } catch (error) {
+      this.giveUp(error as GridError);
+      return true;
+    }
+    this.meter.onBytes(chunk.byteLength, nowMs);
+    this.meter.onContent(tap.contentEvents - before, nowMs);
+    if (this.contentTold) {
+      this.host.progress(nowMs, true);
+      return out === undefined || this.forward(out);
+    }
+    return this.beforeContent(tap, out, nowMs);
+  }
+
+  private beforeContent(tap: SseTap, out: Uint8Array | undefined, nowMs: Millis): boolean {
+    if (tap.error !== undefined) {
+      // Its own words go to the caller only if nobody else can serve.
+      this.giveUp(new GridError("endpoint_error", tap.error.message));
+      return true;
+    }
+    if (out !== undefined) this.hold(out);
+    const outgrown = this.heldSize > this.limits.heldBytes;
+    if (!tap.contentSeen && !tap.terminal && !outgrown) {
+      this.host.progress(nowMs, false);
+      return true;
+    }
+    this.contentTold = true;
+    this.host.firstContent(nowMs);
+    this.host.progress(nowMs, true);
+    commitStreamHead(this.exchange, this.host.headers(this.engineHeaders));
+    return this.release();
+  }
+
+  private eventsEnd(): void {
+    const tap = this.tap as SseTap;
+    const rest = tap.finish();
+    if (tap.error !== undefined && !(this.contentTold && tap.errorForwarded)) {
+      return this.lose(new GridError("endpoint_error", tap.error.message));
+    }
+    if (!tap.terminal && tap.error === undefined) {
+      const message = "The endpoint ended the stream before it was complete.";
+      return this.lose(new GridError("truncated", message));
+    }
+    if (!this.contentTold) this.beforeContent(tap, rest, this.clock());
+    else if (rest !== undefined) this.exchange.write(rest);
+    if (tap.error !== undefined) {
+      this.exchange.end();
+      const error = new GridError("endpoint_error", tap.error.message);
+      return this.settle({ kind: "broken", error, usage: tap.usage });
+    }
+    this.exchange.end(tap.doneSeen ? undefined : DONE_EVENT);
+    this.settle({ kind: "done", usage: tap.usage, status: this.status });
+  }
+
+  private body(chunk: Uint8Array): boolean {
+    const nowMs = this.clock();
+    this.meter.onBytes(chunk.byteLength, nowMs);
+    this.host.progress(nowMs, false);
+    this.hold(chunk);
+    if (this.heldSize <= this.limits.heldBytes) return true;
+    this.mode = "through";
+    this.tellContent(nowMs);
+    this.exchange.head(this.status, this.host.headers(this.engineHeaders));
+    return this.release();
+  }
+
+  private through(chunk: Uint8Array): boolean {
+    const nowMs = this.clock();
+    this.meter.onBytes(chunk.byteLength, nowMs);
+    this.host.progress(nowMs, true);
+    if (this.meter.bytes <= this.limits.responseBytes) return this.forward(chunk);
+    const { responseBytes } = this.limits;
+    this.giveUp(new GridError("bad_response", `The answer is over ${responseBytes} bytes.`));
+    return true;
+  }
+
+  private bodyEnd(): void {
+    const body = join(this.held, this.heldSize);
+    const promised = this.engineHeaders["content-length"];
+    if (promised !== undefined && Number(promised) !== body.byteLength) {
+      return this.lose(new GridError("truncated", "The endpoint's answer was cut short."));
+    }
+    this.tellContent(this.clock());
+    const headers = this.host.headers(this.engineHeaders);
+    if (this.exchange.headSent) {
+      // A keep-alive comment went out: this client was promised a stream, which is not coming.
+      const error = new GridError("bad_response", "The endpoint did not stream its answer.");
+      this.exchange.end(this.host.errorEvent(error));
+      return this.settle({ kind: "broken", error, usage: undefined });
+    }
+    headers["content-length"] = String(body.byteLength);
+    this.exchange.head(this.status, headers);
+    this.exchange.end(body);
+    this.settle({ kind: "done", usage: usageOfBody(body), status: this.status });
+  }
+
+  /** A plain answer is content as a whole: first token and last are one. */
+  private tellContent(nowMs: Millis): void {
+    if (this.contentTold) return;
+    this.contentTold = true;
+    this.host.firstContent(nowMs);
+  }
+
+  private refusedEnd(): void {
+    const body = join(this.held, this.heldSize);
+    if (!isCallersFault(this.status)) {
+      const busy = this.status === 429 || this.status === 503;
+      const retryAfterS = Number(this.engineHeaders["retry-after"]) || undefined;
+      return this.lose(
+        new GridError(
+          busy ? "endpoint_busy" : "endpoint_error",
+          `The endpoint answered ${this.status}.`,
+          { retryAfterS, status: this.status === 429 ? 429 : undefined },
+        ),
+      );
+    }
+    if (this.exchange.headSent) {
+      const message = `The endpoint refused the request with status ${this.status}.`;
+      this.exchange.end(this.host.errorEvent(new GridError("endpoint_rejected", message)));
+      return this.settle({ kind: "done", usage: undefined, status: this.status });
+    }
+    // The engine refuses the request itself: its own words serve the caller best.
+    const headers = this.host.headers(this.engineHeaders);
+    headers["content-length"] = String(body.byteLength);
+    this.exchange.head(this.status, headers);
+    this.exchange.end(body);
+    this.settle({ kind: "done", usage: undefined, status: this.status });
+  }
+
+  private hold(chunk: Uint8Array): void {
+    this.held.push(chunk);
+    this.heldSize += chunk.byteLength;
+  }
+
+  private release(): boolean {
+    const bytes = join(this.held, this.heldSize);
+    this.held = [];
+    this.heldSize = 0;
+    return bytes.byteLength === 0 || this.forward(bytes);
+  }
+
+  private forward(chunk: Uint8Array): boolean {
+    if (this.exchange.write(chunk)) return true;
+    this.paused = true;
+    this.exchange.onDrain(() => {
+      this.paused = false;
+      this.host.resume();
+    });
+    return false;
+  }
+
+  private settle(end: RelayEnd): void {
+    this.mode = "over";
+    this.held = [];
+    this.host.settled(end);
+  }
+}
+
+export function commitStreamHead(exchange: Exchange, headers: Headers): void {
+  if (exchange.headSent) return;
+  Object.assign(headers, SSE_HEADERS);
+  delete headers["content-length"];
+  exchange.head(200, headers);
+}
+
+function isEventStream(headers: Headers): boolean {
+  return headers["content-type"]?.startsWith("text/event-stream") ?? false;
+}
+
+/**
+ * 4xx that says the request itself is wrong. Not so: 401, 403 and 404 (our key, our knowledge of
+ * its models), 408 and 429 (its load): another endpoint may serve.
+ */
+function isCallersFault(status: number): boolean {
+  if (status < 400 || status >= 500) return false;
+  return ![401, 402, 403, 404, 405, 407, 408, 421, 425, 429].includes(status);
+}
+
+function join(chunks: Uint8Array[], size: number): Uint8Array {
+  if (chunks.length === 1) return chunks[0] as Uint8Array;
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}

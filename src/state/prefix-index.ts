@@ -272,7 +272,7 @@ export class PrefixIndex {
     }
   }
 
-  /** Bounds what a row may hold; 0 = unknown. Chunks held before a first bound queue in any order. */
+  /** Bounds what a row may hold; 0 = unknown. What is held before a first bound queues anyhow. */
   setRowChunks(row: number, limit: number): void {
     const queues = this.#queues;
     const before = queues.limitOf(row);

@@ -106,7 +106,11 @@ export class Relay implements OutHandler {
     this.engineHeaders = headers;
     if (status < 200 || status >= 300) this.mode = "refused";
     else if (this.tap !== undefined && isEventStream(headers)) this.mode = "events";
-    else this.mode = "body";
+    else if (isJson(headers)) this.mode = "body";
+    else {
+      const type = (headers["content-type"] as string).slice(0, 60);
+      return this.giveUp(new GridError("bad_response", `The endpoint answered with '${type}'.`));
+    }
     this.host.progress(this.clock(), false);
   }
 
@@ -355,6 +359,12 @@ export function commitStreamHead(exchange: Exchange, headers: Headers): void {
 
 function isEventStream(headers: Headers): boolean {
   return headers["content-type"]?.startsWith("text/event-stream") ?? false;
+}
+
+/** A page of some balancer in front of the engine is no answer, whatever its status. */
+function isJson(headers: Headers): boolean {
+  const type = headers["content-type"];
+  return type === undefined || type.includes("json");
 }
 
 /**

@@ -242,6 +242,14 @@ describe("a plain answer", () => {
   });
 });
 
+test("a page of HTML is no answer, whatever its status", () => {
+  const { client, relay, seen } = attempt();
+  relay.onHead(200, { "content-type": "text/html" });
+  expect(client.headSent).toBe(false);
+  expect(seen.ends).toMatchObject([{ kind: "failed", error: { code: "bad_response" } }]);
+  expect(seen.aborts).toHaveLength(1);
+});
+
 describe("an engine that refuses", () => {
   test.each([400, 413, 422])("the request itself (%i) is quoted to the caller", (status) => {
     const { client, relay, feed, seen } = attempt();

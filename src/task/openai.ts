@@ -1,0 +1,208 @@
+/**
+ * An OpenAI request body, read once: JSON.parse, the few fields that routing needs, the canonical
+ * prompt. Everything else reaches the engine untouched, because the bytes that go on are the
+ * caller's own; the one change we make (asking for usage in a stream) is a splice. Fields are
+ * checked as far as a wrong one would make the decision wrong or the engine fail late; a field
+ * that only the engine knows is the engine's to judge. No walk of ours goes deeper than a field
+ * says, so nesting costs no stack.
+ */
+import { CAPABILITY } from "../grid/endpoint.ts";
+import { GridError } from "../grid/errors.ts";
+import {
+  BODY_LIMITS,
+  type BodyLimits,
+  booleanField,
+  type Fields,
+  invalid,
+  isFields,
+  kindOf,
+  numberField,
+  stringField,
+} from "./body-fields.ts";
+import { findJsonFault, findUtf8Fault } from "./json-scan.ts";
+import { chatPrompt, inputPrompt, type Prompt, toolsPrompt } from "./openai-prompt.ts";
+import type { ParsedBody, Route } from "./task.ts";
+
+const NAME_LENGTH_MAX = 256;
+const KEY_LENGTH_MAX = 1_024;
+const TOKENS_MAX = 2 ** 31 - 1;
+const BRACE = 0x7b;
+const SPLICE = codes('"stream_options":{"include_usage":true},');
+
+function codes(text: string): Uint8Array {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+}
+
+function decodeText(bytes: Uint8Array, decode: (bytes: Uint8Array) => string): string {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    const at = findUtf8Fault(bytes);
+    const where = at < 0 ? "" : ` (first wrong byte at offset ${at})`;
+    const message = `The request body is not valid UTF-8${where}. Send JSON encoded as UTF-8.`;
+    throw new GridError("invalid_utf8", message, { cause });
+  }
+}
+
+function parseFields(text: string): Fields {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    const fault = findJsonFault(text);
+    const message =
+      fault === undefined
+        ? "The request body is nested too deeply to be parsed."
+        : `The request body is not valid JSON: ${fault.problem}, at line ${fault.line}, ` +
+          `column ${fault.column}.`;
+    // The runtime's own error may quote the prompt: it is not kept as the cause.
+    throw new GridError("invalid_json", message, { cause: (cause as Error).name });
+  }
+  if (isFields(body)) return body;
+  throw new GridError(
+    "invalid_request",
+    `The request body must be a JSON object, not ${kindOf(body)}.`,
+  );
+}
+
+function modelOf(body: Fields): string {
+  const model = body.model;
+  if (model === undefined || model === null) {
+    throw invalid("model", "is missing: name the model to use, as GET /v1/models lists them");
+  }
+  if (typeof model !== "string") throw invalid("model", `must be a string, not ${kindOf(model)}`);
+  if (model.length > 0 && model.length <= NAME_LENGTH_MAX) return model;
+  throw invalid("model", `must have 1 to ${NAME_LENGTH_MAX} characters, not ${model.length}`);
+}
+
+function checkStop(body: Fields, limits: BodyLimits): void {
+  const stop = body.stop;
+  if (stop === undefined || stop === null || typeof stop === "string") return;
+  if (!Array.isArray(stop)) {
+    throw invalid("stop", `must be a string or an array of strings, not ${kindOf(stop)}`);
+  }
+  if (stop.length > limits.stops) {
+    throw invalid("stop", `must have at most ${limits.stops} strings, not ${stop.length}`);
+  }
+  for (let i = 0; i < stop.length; i++) {
+    if (typeof stop[i] === "string") continue;
+    throw invalid(`stop[${i}]`, `must be a string, not ${kindOf(stop[i])}`);
+  }
+}
+
+/** The bounds are wider than OpenAI's: engines take more, and what they refuse they say. */
+function checkSampling(body: Fields, limits: BodyLimits): void {
+  numberField(body.temperature, "temperature", 0, 100, false);
+  numberField(body.top_p, "top_p", 0, 1, false);
+  numberField(body.presence_penalty, "presence_penalty", -100, 100, false);
+  numberField(body.frequency_penalty, "frequency_penalty", -100, 100, false);
+  numberField(body.seed, "seed", -(2 ** 63), 2 ** 64, false);
+  checkStop(body, limits);
+  const options = body.stream_options;
+  if (options !== undefined && options !== null && !isFields(options)) {
+    throw invalid("stream_options", `must be an object, not ${kindOf(options)}`);
+  }
+}
+
+/** -1 is llama.cpp's "no bound": the same as saying nothing. */
+function maxTokensOf(body: Fields): number | undefined {
+  const { max_tokens: old, max_completion_tokens: current } = body;
+  const fallback = numberField(old, "max_tokens", -1, TOKENS_MAX, true);
+  const tokens = numberField(current, "max_completion_tokens", -1, TOKENS_MAX, true) ?? fallback;
+  return tokens === -1 ? undefined : tokens;
+}
+
+/** `logprobs` is a boolean in chat and a count in completions. */
+function logprobsNeed(body: Fields, route: Route): number {
+  const top = numberField(body.top_logprobs, "top_logprobs", 0, 1_000, true) ?? 0;
+  if (route === "chat") {
+    return booleanField(body.logprobs, "logprobs") || top > 0 ? CAPABILITY.logprobs : 0;
+  }
+  const count = body.logprobs;
+  if (typeof count === "boolean") return count ? CAPABILITY.logprobs : 0;
+  const asked = numberField(count, "logprobs", 0, 1_000, true) !== undefined;
+  return asked ? CAPABILITY.logprobs : 0;
+}
+
+function formatNeed(body: Fields): number {
+  const format = body.response_format;
+  if (format === undefined || format === null) return 0;
+  if (!isFields(format)) {
+    throw invalid("response_format", `must be an object, not ${kindOf(format)}`);
+  }
+  if (typeof format.type !== "string") {
+    throw invalid("response_format.type", `must be a string, not ${kindOf(format.type)}`);
+  }
+  return format.type === "json_schema" ? CAPABILITY.jsonSchema : 0;
+}
+
+function withoutMark(bytes: Uint8Array): Uint8Array {
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return marked ? bytes.subarray(3) : bytes;
+}
+
+/** Puts `stream_options` behind the first brace; there is a `stream` key, so a comma is right. */
+function askForUsage(bytes: Uint8Array): Uint8Array {
+  const at = bytes.indexOf(BRACE) + 1;
+  const body = new Uint8Array(bytes.length + SPLICE.length);
+  body.set(bytes.subarray(0, at));
+  body.set(SPLICE, at);
+  body.set(bytes.subarray(at), at + SPLICE.length);
+  return body;
+}
+
+function promptOf(route: Route, body: Fields, limits: BodyLimits): Prompt {
+  if (route === "chat") {
+    const prompt: Prompt = { pieces: [], needs: CAPABILITY.chat, inputs: 1 };
+    toolsPrompt(prompt, body, limits);
+    return chatPrompt(prompt, body.messages, limits);
+  }
+  const needs = route === "embeddings" ? CAPABILITY.embeddings : CAPABILITY.completions;
+  const prompt: Prompt = { pieces: [], needs, inputs: 0 };
+  const name = route === "embeddings" ? "input" : "prompt";
+  return inputPrompt(prompt, body[name], name, limits);
+}
+
+function choicesOf(body: Fields, prompt: Prompt, limits: BodyLimits): number {
+  const each = numberField(body.n, "n", 1, limits.choices, true) ?? 1;
+  // Completions answer every prompt of an array with `n` choices.
+  return each * prompt.inputs;
+}
+
+/**
+ * @param bytes the body as it came; a byte order mark is taken off
+ * @param decode fatal UTF-8 decoder; it throws on bytes that are not UTF-8
+ * @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field
+ */
+export function parseOpenAiBody(
+  route: Route,
+  bytes: Uint8Array,
+  decode: (bytes: Uint8Array) => string,
+  limits: BodyLimits = BODY_LIMITS,
+): ParsedBody {
+  const own = withoutMark(bytes);
+  const body = parseFields(decodeText(own, decode));
+  const model = modelOf(body);
+  const generates = route !== "embeddings";
+  const stream = generates && booleanField(body.stream, "stream");
+  const prompt = promptOf(route, body, limits);
+  let needs = prompt.needs;
+  if (generates) {
+    checkSampling(body, limits);
+    needs |= logprobsNeed(body, route) | formatNeed(body);
+  }
+  const usageAdded = stream && body.stream_options === undefined;
+  return {
+    route,
+    model,
+    stream,
+    body: usageAdded ? askForUsage(own) : own,
+    prompt: prompt.pieces,
+    needs,
+    maxTokens: generates ? maxTokensOf(body) : 0,
+    choices: generates ? choicesOf(body, prompt, limits) : 1,
+    usageAdded,
+    cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
+    serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),
+  };
+}

@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { Authenticator } from "../../../src/door/auth.ts";
+
+const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
+const keys = [{ sha256: sha256("secret"), tenant: "acme", models: ["m"] }];
+
+describe("API keys", () => {
+  test("without configured keys everybody is let in", () => {
+    const auth = new Authenticator({ keys: [], adminKeys: [] });
+    expect(auth.caller({})).toEqual({ tenant: "default", models: [] });
+  });
+
+  test.each([
+    [{ authorization: "Bearer secret" }],
+    [{ authorization: "bearer  secret" }],
+    [{ "x-api-key": "secret" }],
+  ])("a right key says the tenant, at once the second time (%o)", async (headers) => {
+    const auth = new Authenticator({ keys, adminKeys: [] });
+    expect(await auth.caller(headers)).toEqual({ tenant: "acme", models: ["m"] });
+    expect(auth.caller(headers)).not.toBeInstanceOf(Promise);
+  });
+
+  test.each([
+    [{ authorization: "Bearer wrong" }],
+    [{ authorization: "Basic secret" }],
+    [{ authorization: "Bearer " }],
+    [{ "x-api-key": "x".repeat(1000) }],
+    [{}],
+  ])("anything else is refused with what to send (%o)", async (headers) => {
+    const auth = new Authenticator({ keys, adminKeys: [] });
+    await expect(async () => auth.caller(headers)).rejects.toMatchObject({
+      code: "invalid_api_key",
+      status: 401,
+    });
+  });
+
+  test("administrators have keys of their own", async () => {
+    const auth = new Authenticator({ keys, adminKeys: [{ sha256: sha256("root") }] });
+    await expect(auth.admin({ "x-api-key": "root" })).resolves.toBeDefined();
+    await expect(auth.admin({ "x-api-key": "secret" })).rejects.toMatchObject({ status: 401 });
+  });
+
+  test("a key that was taken out of the config is not remembered", async () => {
+    const auth = new Authenticator({ keys, adminKeys: [] });
+    await auth.caller({ "x-api-key": "secret" });
+    auth.configure({ keys: [{ sha256: sha256("new"), tenant: "b", models: [] }], adminKeys: [] });
+    await expect(async () => auth.caller({ "x-api-key": "secret" })).rejects.toThrow();
+  });
+});

@@ -6,7 +6,7 @@
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
-import type { Millis } from "../grid/units.ts";
+import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
 import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
 import type { Task } from "../task/task.ts";
@@ -24,7 +24,8 @@ export interface Timeouts {
 /** What all attempts of a PoP share. */
 export interface ForwardContext {
   transport: Transport;
-  deadlines: Deadlines;
+  /** Of the attempts that run. */
+  deadlines: Deadlines<Attempt>;
   clock: Clock;
   timeouts: Timeouts;
   limits: RelayLimits;
@@ -33,6 +34,8 @@ export interface ForwardContext {
 /** What one attempt is told. */
 export interface AttemptPlan {
   task: Task;
+  /** The endpoint's row. */
+  row: Row;
   worker: Worker;
   exchange: Exchange;
   /** Headers of the grid for the answer, made when it is committed. */
@@ -47,6 +50,7 @@ const ALREADY_OVER = new GridError("client_gone", "The client left.");
 
 export class Attempt implements RelayHost, Deadline {
   atMs: Millis;
+  slot = -1;
   private readonly context: ForwardContext;
   private readonly plan: AttemptPlan;
   private readonly relay: Relay;
@@ -70,6 +74,10 @@ export class Attempt implements RelayHost, Deadline {
     const { task, exchange } = plan;
     this.relay = new Relay(task, exchange, this, context.limits, context.clock, this.sentMs);
     this.atMs = this.nextDeadline();
+  }
+
+  get row(): Row {
+    return this.plan.row;
   }
 
   /** Sends; resolves when the attempt is over in whichever way. Never rejects. */

@@ -1,0 +1,139 @@
+/**
+ * The same seam on fetch, for the runtimes where fetch is the cheapest client (Bun, Deno, workerd).
+ * What fetch cannot tell: when the connection stands. So `connectTimeoutMs` has no effect (the
+ * platform's own limit counts) and redirects are answers, never followed.
+ */
+import { GridError } from "../src/grid/errors.ts";
+import type { Headers, OutCall, OutHandler, OutRequest, Transport } from "../src/grid/exchange.ts";
+import { errorCodeOf, transportError } from "./transport-errors.ts";
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Failures before a connection stood, in the words of Node, Bun, Deno and workerd. */
+const NOT_CONNECTED = new RegExp(
+  [
+    "ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CONNECT_TIMEOUT|UND_ERR_INVALID",
+    "ConnectionRefused|FailedToOpenSocket|unable to connect",
+    "tcp connect error|dns error",
+    "bad port|internal error",
+  ].join("|"),
+  "i",
+);
+
+function headersOf(response: Response): Headers {
+  const headers: Headers = {};
+  for (const [name, value] of response.headers) {
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  }
+  // fetch has undone the encoding already: these two would describe bytes that are gone.
+  if ("content-encoding" in headers) {
+    delete headers["content-encoding"];
+    delete headers["content-length"];
+  }
+  return headers;
+}
+
+class FetchCall implements OutCall {
+  private readonly request: OutRequest;
+  private readonly out: OutHandler;
+  private readonly controller = new AbortController();
+  private done = false;
+  private headSeen = false;
+  private wake: (() => void) | undefined;
+
+  constructor(request: OutRequest, out: OutHandler) {
+    this.request = request;
+    this.out = out;
+  }
+
+  async run(fetcher: Fetch): Promise<void> {
+    try {
+      const { origin, path, method, headers, body } = this.request;
+      const response = await fetcher(origin + path, {
+        method,
+        headers,
+        body: body as BodyInit | undefined,
+        redirect: "manual",
+        signal: this.controller.signal,
+      });
+      if (this.done) return;
+      this.headSeen = true;
+      this.out.onHead(response.status, headersOf(response));
+      if (response.body !== null) await this.pump(response.body.getReader());
+      if (this.done) return;
+      this.done = true;
+      this.out.onEnd();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private async pump(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    while (!this.done) {
+      const { done, value } = await reader.read();
+      if (done || this.done) return;
+      if (!this.out.onData(value)) {
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+      }
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.done) return;
+    this.done = true;
+    const root = (error as { cause?: unknown }).cause ?? error;
+    const text = `${errorCodeOf(root)} ${root instanceof Error ? root.message : String(root)}`;
+    const started = this.headSeen || !NOT_CONNECTED.test(text);
+    this.controller.abort(error);
+    this.out.onError(transportError(root, this.request, started, this.headSeen));
+  }
+
+  abort(reason: GridError): void {
+    if (this.done) return;
+    this.done = true;
+    this.controller.abort(reason);
+    this.resume();
+    this.out.onError(reason);
+  }
+
+  resume(): void {
+    const wake = this.wake;
+    this.wake = undefined;
+    wake?.();
+  }
+}
+
+export class FetchTransport implements Transport {
+  private readonly fetcher: Fetch;
+  private readonly calls = new Set<FetchCall>();
+  private closed = false;
+
+  /** @param fetcher the platform's fetch unless another is given */
+  constructor(fetcher: Fetch = (url, init) => fetch(url, init)) {
+    this.fetcher = fetcher;
+  }
+
+  send(request: OutRequest, handler: OutHandler): OutCall {
+    const call = new FetchCall(request, handler);
+    const fetcher = this.closed ? refuse : this.fetcher;
+    this.calls.add(call);
+    const gone = () => this.calls.delete(call);
+    call.run(fetcher).then(gone, gone);
+    return call;
+  }
+
+  /** Nothing to do: the platform owns the idle connections. */
+  forget(_origin: string): void {}
+
+  async close(): Promise<void> {
+    this.closed = true;
+    const reason = new GridError("disconnected", "The transport is closed.");
+    for (const call of [...this.calls]) call.abort(reason);
+  }
+}
+
+async function refuse(): Promise<Response> {
+  throw new GridError("connect_failed", "The transport is closed.");
+}

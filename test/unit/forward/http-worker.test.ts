@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import type { EndpointSpec } from "../../../src/grid/endpoint.ts";
+import type { Transport } from "../../../src/grid/exchange.ts";
+import { HttpWorker } from "../../../src/forward/workers/http-worker.ts";
+
+const transport = {} as Transport;
+
+function spec(url: string, more: Partial<EndpointSpec>): EndpointSpec {
+  return {
+    id: "e1",
+    url,
+    engine: "vllm",
+    tier: "edge",
+    region: "eu",
+    models: [],
+    tenants: [],
+    admission: "new-and-existing",
+    priceIn: 0,
+    priceCached: 0,
+    priceOut: 0,
+    maxInFlight: 8,
+    prefillBudgetTokens: 2048,
+    prefillTokensPerS: 1000,
+    itlMs: 20,
+    rttMs: 1,
+    headers: {},
+    ...more,
+  };
+}
+
+const make = (url: string, more: Partial<EndpointSpec> = {}): HttpWorker =>
+  new HttpWorker(spec(url, more), { transport, clock: () => 0 });
+
+describe("http worker: requests", () => {
+  it("go to the right path with key, id and the operator's headers", () => {
+    const worker = make("https://gpu.example:8443/tenant-a/v1/", {
+      apiKey: "secret",
+      headers: { "X-Team": "blue", Host: "evil", "Transfer-Encoding": "chunked" },
+    });
+    const body = new Uint8Array([1]);
+    const request = worker.outbound("embeddings", body, "r-9");
+    expect(request).toMatchObject({
+      origin: "https://gpu.example:8443",
+      method: "POST",
+      path: "/tenant-a/v1/embeddings",
+    });
+    expect(request.body).toBe(body);
+    expect(request.headers).toEqual({
+      authorization: "Bearer secret",
+      "content-type": "application/json",
+      "accept-encoding": "identity",
+      "user-agent": "gridpoint",
+      "x-request-id": "r-9",
+      "x-team": "blue",
+    });
+    expect(worker.outbound("chat", body, "r-10").headers).not.toBe(request.headers);
+    expect(worker.outbound("completions", body, "r").path).toBe("/tenant-a/v1/completions");
+  });
+
+  it.each(["ftp://x", "not a url", "http://user:pw@x"])("refuses the url %s", (url) => {
+    expect(() => make(url)).toThrow(/endpoint e1: url must be/);
+  });
+
+  it("pass back what is the caller's", () => {
+    const worker = make("http://x:1");
+    const headers = {
+      "content-type": "text/event-stream",
+      "retry-after": "3",
+      "x-ratelimit-remaining": "1",
+      "content-encoding": "gzip",
+      "x-hop": "1",
+      connection: "keep-alive, X-Hop",
+      "keep-alive": "timeout=5",
+      "content-length": "12",
+      "transfer-encoding": "chunked",
+      "set-cookie": "a=b",
+      server: "uvicorn",
+      "x-request-id": "theirs",
+      "x-grid-route": "forged",
+      "access-control-allow-origin": "*",
+    };
+    expect(worker.inboundHeaders(headers)).toEqual({
+      "content-type": "text/event-stream",
+      "retry-after": "3",
+      "x-ratelimit-remaining": "1",
+      "content-encoding": "gzip",
+    });
+    expect(headers.server).toBe("uvicorn");
+  });
+});

@@ -37,7 +37,8 @@ export async function serveNode(config: PopConfig, effects: { log: Log }): Promi
     rng: bufferedRandom(),
     log: effects.log,
     transport,
-    kernelExports: () => new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
+    kernelExports: () =>
+      new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
   });
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
@@ -50,7 +51,13 @@ export async function serveNode(config: PopConfig, effects: { log: Log }): Promi
   server.maxConnections = config.limits.connections;
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
   server.on("clientError", refuseMalformed);
-  await listen(server, config.listen.host, config.listen.port);
+  try {
+    await listen(server, config.listen.host, config.listen.port);
+  } catch (error) {
+    await pop.close();
+    await transport.close();
+    throw error;
+  }
   const { port } = server.address() as AddressInfo;
   const host = config.listen.host.includes(":") ? `[${config.listen.host}]` : config.listen.host;
   return {
@@ -106,10 +113,11 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
+/** Listens on while it drains: a load balancer's probe must see /readyz turn to 503. */
 async function drain(server: Server, pop: Pop): Promise<void> {
+  await pop.drain();
   server.close();
   server.closeIdleConnections();
-  await pop.drain();
 }
 
 /** Cryptographic random words, drawn 1,024 at a time. */

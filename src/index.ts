@@ -3,9 +3,8 @@
  * of `src/` is promised.
  */
 export { type ParsedConfig, parseConfig, type PopConfig } from "./config.ts";
-export { malformed } from "./door/malformed.ts";
 export type { Clock, Log, LogLevel, Rng } from "./grid/effects.ts";
 export { GridError } from "./grid/errors.ts";
 export type { Exchange, OutCall, OutHandler, OutRequest, Transport } from "./grid/exchange.ts";
 export type { KernelExports } from "./kernel/wasm.ts";
-export { createPop, type Pop, type ReloadReport, type Runtime } from "./pop.ts";
+export { createPop, malformed, type Pop, type ReloadReport, type Runtime } from "./pop.ts";

@@ -197,7 +197,11 @@ export class Roster {
   private learnModels(record: EndpointRecord, probe: Probe): void {
     const { row, spec } = record;
     const models = probe.models ?? [];
-    if (spec.models.length === 0) this.serveModels(record, models.map((model) => model.id));
+    if (spec.models.length === 0)
+      this.serveModels(
+        record,
+        models.map((model) => model.id),
+      );
     const windows = models.flatMap((m) => (m.contextTokens === undefined ? [] : [m.contextTokens]));
     if (windows.length > 0) record.contextTokens = Math.max(...windows);
     const context = spec.contextTokens ?? record.contextTokens;
@@ -210,8 +214,7 @@ export class Roster {
     record.running = sample.running;
     record.waiting = sample.waiting;
     record.loadSource = sample.source;
-    columns.queuedTokens[row] =
-      sample.queuedTokens ?? (sample.waiting ?? 0) * TOKENS_PER_QUEUED;
+    columns.queuedTokens[row] = sample.queuedTokens ?? (sample.waiting ?? 0) * TOKENS_PER_QUEUED;
     columns.sentTokens[row] = 0;
     columns.sampleAtMs[row] = sample.atMs;
     columns.kvUsage[row] = sample.kvUsage ?? UNKNOWN_KV_USAGE;

@@ -10,7 +10,7 @@ import { errorHeaders, openAiErrorEvent } from "./door/rescue.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
-import { Deadlines } from "./forward/deadlines.ts";
+import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
@@ -50,20 +50,23 @@ const TIER_CEILING = 2;
 export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
-  readonly deadlines = new Deadlines();
   readonly health: HealthMarks;
   draining = false;
   private readonly parts: PopParts;
   private readonly feedback: Feedback;
   private context: ForwardContext;
-  /** Attempts that run, for the endpoint that goes down. */
-  private readonly attempts = new Map<Attempt, Row>();
+  private readonly attempts = new Deadlines<Attempt>();
+  private readonly assumptions = new Deadlines();
   private retryAfter = 1;
+  /** Request ids: a random prefix of this PoP's run, then a count. */
+  private readonly idPrefix: string;
+  private ids = 0;
 
   constructor(parts: PopParts) {
     this.parts = parts;
     this.clock = parts.clock;
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
+    this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
     this.queue = new WaitQueue(this, queueLimits(parts.config));
     this.context = this.forwardContext();
@@ -115,8 +118,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   requestId(headers: Headers): string {
-    const { rng } = this.parts;
-    return requestIdOf(headers) ?? `req_${rng().toString(36)}${rng().toString(36)}`;
+    return requestIdOf(headers) ?? `${this.idPrefix}${(this.ids++).toString(36)}`;
   }
 
   admit(task: Task, caller: Caller): void {
@@ -185,19 +187,23 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const flight = this.feedback.started(task, decision, nowMs);
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
-    if (!task.stream) {
-      const feedback = this.feedback;
-      const deadline = {
-        atMs: nowMs + decision.ttftMs,
-        due: (): void => {
-          this.deadlines.remove(deadline);
-          feedback.assumePrefilled(flight);
-          this.queue.wake(flight.row);
-        },
-      };
-      this.deadlines.add(deadline);
-    }
+    if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
+  }
+
+  /** A plain answer never shows its first token: its prefill ends at the predicted time. */
+  private assumePrefilledAfter(flight: Flight, atMs: Millis): void {
+    const deadline: Deadline = {
+      atMs,
+      slot: -1,
+      due: () => {
+        this.assumptions.remove(deadline);
+        this.feedback.assumePrefilled(flight);
+        this.queue.wake(flight.row);
+      },
+    };
+    flight.assumption = deadline;
+    this.assumptions.add(deadline);
   }
 
   waiting(row: Row, tokens: number): void {
@@ -239,8 +245,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   attempt(flight: Flight, exchange: Exchange): Attempt {
-    const attempt: Attempt = new Attempt(this.context, {
+    return new Attempt(this.context, {
       task: flight.task,
+      row: flight.row,
       worker: this.parts.roster.worker(flight.row),
       exchange,
       gridHeaders: () => this.gridHeaders(flight),
@@ -251,13 +258,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.queue.wake(flight.row);
       },
     });
-    this.attempts.set(attempt, flight.row);
-    return attempt;
   }
 
-  observe(flight: Flight, end: AttemptEnd, attempt: Attempt): void {
+  observe(flight: Flight, end: AttemptEnd): void {
     const { estimator, metrics } = this.parts;
-    this.attempts.delete(attempt);
+    if (flight.assumption !== undefined) this.assumptions.remove(flight.assumption as Deadline);
     if (end.kind === "failed") {
       this.feedback.failed(flight);
       this.markFailure(flight, end.error);
@@ -304,9 +309,15 @@ export class PopStages implements Stages, QueueHost<Flight> {
     replyError(exchange, error, headers, id);
   }
 
+  /** Time-outs of whatever is in flight. */
+  sweep(nowMs: Millis): void {
+    this.attempts.sweep(nowMs);
+    this.assumptions.sweep(nowMs);
+  }
+
   endpointDown(row: Row, detail: string): void {
-    for (const [attempt, at] of this.attempts) {
-      if (at === row) attempt.endpointDown(detail);
+    for (const attempt of this.attempts.all()) {
+      if (attempt.row === row) attempt.endpointDown(detail);
     }
   }
 
@@ -323,8 +334,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
         `endpoint=${flight.endpointId};reason=${flight.choice};` +
         `hit=${Math.round(flight.matchedTokens)};hops=0`,
       "x-grid-overhead-ms": overheadMs,
-      "server-timing":
-        `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, endpoint;dur=${engineMs}`,
+      "server-timing": `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, endpoint;dur=${engineMs}`,
     };
   }
 
@@ -333,7 +343,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const { heldBytes, eventBytes, responseBytes } = config.limits;
     return {
       transport,
-      deadlines: this.deadlines,
+      deadlines: this.attempts,
       clock: this.clock,
       timeouts: config.timeouts,
       limits: { heldBytes, eventBytes, responseBytes },

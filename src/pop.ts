@@ -5,6 +5,7 @@
 import type { Hono } from "hono";
 import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
+export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
 import type { Candidate } from "./grid/decision.ts";
@@ -57,6 +58,8 @@ const TICK_MS = 20;
 const QUEUE_TICKS = 5;
 const SURVEY_TICKS = 10;
 const DRAIN_POLL_MS = 20;
+/** Limits that the listening server or a table takes at its start. */
+const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
 const FIXED = ["pop", "listen", "kernel", "implementation"] as const;
 
@@ -99,7 +102,19 @@ class RunningPop implements Pop {
     const estimator = new TokenEstimator();
     const { kernel, table, roster, sessions, metrics } = this;
     this.stages = new PopStages({
-      ...{ config, clock, rng, log, transport, kernel, table, roster, sessions, estimator, metrics },
+      ...{
+        config,
+        clock,
+        rng,
+        log,
+        transport,
+        kernel,
+        table,
+        roster,
+        sessions,
+        estimator,
+        metrics,
+      },
     });
     this.app = createDoor(this.house());
     this.roster.apply(config.endpoints);
@@ -111,8 +126,13 @@ class RunningPop implements Pop {
   }
 
   reload(config: PopConfig): ReloadReport {
-    const needsRestart = FIXED.filter((key) => !same(this.config[key], config[key]));
     const before = this.config;
+    const needsRestart = [
+      ...FIXED.filter((key) => !same(before[key], config[key])),
+      ...FIXED_LIMITS.filter((key) => before.limits[key] !== config.limits[key]).map(
+        (key) => `limits.${key}`,
+      ),
+    ];
     const kept = Object.fromEntries(FIXED.map((key) => [key, before[key]]));
     const next = { ...config, ...kept } as PopConfig;
     const sections = (Object.keys(next) as (keyof PopConfig)[]).filter(
@@ -149,7 +169,7 @@ class RunningPop implements Pop {
   private tick(): void {
     const nowMs = this.runtime.clock();
     this.ticks++;
-    this.stages.deadlines.sweep(nowMs);
+    this.stages.sweep(nowMs);
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);

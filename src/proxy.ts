@@ -35,7 +35,7 @@ export interface Stages {
   /** forward + stream: one attempt. */
   attempt(flight: Flight, exchange: Exchange): Attempt;
   /** feedback. */
-  observe(flight: Flight, end: AttemptEnd, attempt: Attempt): void;
+  observe(flight: Flight, end: AttemptEnd): void;
   finished(route: Route, task: Task | undefined, ending: Ending, error?: GridError): void;
   /** The error in the dialect of the caller, in or out of a stream. */
   rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void;
@@ -62,7 +62,7 @@ export async function serve(
       const attempt = stages.attempt(flight, exchange);
       client.follows(attempt);
       const end = await attempt.run();
-      stages.observe(flight, end, attempt);
+      stages.observe(flight, end);
       if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
       tried.push(flight.row);
       if (client.gone || end.error.retry !== "elsewhere" || tried.length > stages.retries) {

@@ -102,7 +102,8 @@ export class WaitQueue<Flight> {
     let misses = 0;
     for (let at = 0; at < this.tickets.length && decisions < DECISIONS_PER_WAKE; ) {
       const ticket = this.tickets[at] as Ticket<Flight>;
-      const due = ticket.row === row ? this.host.canStart(row) : row < 0 || misses < MISSES_PER_WAKE;
+      const due =
+        ticket.row === row ? this.host.canStart(row) : row < 0 || misses < MISSES_PER_WAKE;
       if (!due) {
         at++;
         continue;

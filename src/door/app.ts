@@ -40,9 +40,14 @@ const encoder = new TextEncoder();
 
 export function createDoor(house: House): Hono<DoorEnv> {
   const app = new Hono<DoorEnv>();
+  // One handler per path: with two, Hono composes a chain of promises for every request.
   const on = (method: "GET" | "POST", path: string, handler: Handler): void => {
-    app.on(method, path, (c) => run(house, c, handler));
-    app.all(path, (c) => run(house, c, (exchange) => wrongMethod(exchange, path, method)));
+    const refuse: Handler = (exchange) => wrongMethod(exchange, path, method);
+    app.all(path, (c) => {
+      const given = c.env.exchange.method;
+      const right = given === method || (given === "HEAD" && method === "GET");
+      return run(house, c, right ? handler : refuse);
+    });
   };
   for (const [path, route] of Object.entries(ROUTES)) {
     on("POST", path, (exchange) => serveRoute(house, exchange, route));
@@ -97,14 +102,14 @@ function checkMedia(headers: Headers): void {
 }
 
 async function listModels(house: House, exchange: Exchange): Promise<void> {
-  await house.auth.caller(exchange.headers);
-  replyJson(exchange, 200, { object: "list", data: house.models().map(modelObject) });
+  const caller = await house.auth.caller(exchange.headers);
+  replyJson(exchange, 200, { object: "list", data: modelsFor(house, caller).map(modelObject) });
 }
 
 async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): Promise<void> {
-  await house.auth.caller(exchange.headers);
+  const caller = await house.auth.caller(exchange.headers);
   const id = decodePath(c.req.param("model") ?? "");
-  const model = house.models().find((known) => known.id === id);
+  const model = modelsFor(house, caller).find((known) => known.id === id);
   if (model === undefined) {
     throw new GridError(
       "model_not_found",
@@ -113,6 +118,12 @@ async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): 
     );
   }
   replyJson(exchange, 200, modelObject(model));
+}
+
+/** What the key may use; a key without a list may use all. */
+function modelsFor(house: House, caller: Caller): { id: string; ownedBy: string }[] {
+  const all = house.models();
+  return caller.models.length === 0 ? all : all.filter(({ id }) => caller.models.includes(id));
 }
 
 function decodePath(text: string): string {

@@ -28,6 +28,8 @@ export interface Flight {
   /** Still counted in `ownTokens`: no first token yet. */
   prefilling: boolean;
   open: boolean;
+  /** Of a plain answer: what ends its assumed prefill, kept here by who set it. */
+  assumption: object | undefined;
 }
 
 export interface Usage {
@@ -85,6 +87,7 @@ export class Feedback {
       sentMs: nowMs,
       prefilling: true,
       open: true,
+      assumption: undefined,
     };
   }
 

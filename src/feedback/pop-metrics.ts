@@ -31,10 +31,20 @@ interface Ended {
 
 type EndpointColumn = [name: string, help: string, read: (record: EndpointRecord) => number];
 
+const ATTEMPTS = "Attempts at an endpoint, by how they ended; failed ones were tried elsewhere.";
+const QUEUE_WAIT = "Time in the wait queue of the PoP, of requests that had to wait.";
+const OVERHEAD = "From the whole request body to sending it on, without the wait in the queue.";
+const TTFT = "Streams: from the whole request body to the first content token.";
+const TTFT_ERROR = "Absolute difference of predicted and observed time to first token.";
+const JITTER = "Mean absolute deviation of the gaps between tokens, per stream.";
+const PREFIX = "Prompt tokens expected in, and reported from, the chosen endpoint's KV cache.";
+
 export class PopMetrics {
   private readonly registry = new MetricsRegistry();
   private readonly table: EndpointTable;
   private readonly requests: Family<Counter>;
+  /** Handles of `requests` without an error, resolved once: the common end. */
+  private readonly endings = new Map<string, Counter>();
   private readonly attempts: Family<Counter>;
   private readonly refusals: Family<Counter>;
   private readonly duration: Map<Route, Histogram>;
@@ -51,88 +61,39 @@ export class PopMetrics {
 
   constructor(table: EndpointTable, index: IndexReading, queueLength: () => number) {
     this.table = table;
-    const r = this.registry;
     const seconds = (name: string, help: string, bounds: readonly number[]): Histogram =>
-      r.histogram({ name, help }, bounds).labels();
-    this.requests = r.counter({
-      name: "gridpoint_requests_total",
-      help: "Requests by route, how they ended, and error code.",
-      labels: ["route", "ending", "code"],
-    });
-    this.attempts = r.counter({
-      name: "gridpoint_attempts_total",
-      help: "Attempts at an endpoint and how they ended; failed ones were tried elsewhere.",
-      labels: ["endpoint", "ending"],
-    });
-    this.refusals = r.counter({
-      name: "gridpoint_refused_total",
-      help: "Requests refused before they became a task, by error code.",
-      labels: ["code"],
-    });
-    const durations = r.histogram(
-      {
-        name: "gridpoint_request_duration_seconds",
-        help: "From the whole request body to the end of the answer.",
-        labels: ["route"],
-      },
-      DURATION_BUCKETS_S,
-    );
-    this.duration = new Map(ROUTES.map((route) => [route, durations.labels(route)]));
-    this.decision = seconds(
-      "gridpoint_decision_seconds",
-      "Match, filter, score and pick of one request.",
-      WORK_BUCKETS_S,
-    );
-    const choices = r.counter({
-      name: "gridpoint_decisions_total",
-      help: "Decisions by why the endpoint was chosen.",
-      labels: ["reason"],
-    });
+      this.registry.histogram({ name: `gridpoint_${name}_seconds`, help }, bounds).labels();
+    const byLabel = (name: string, help: string, ...labels: string[]): Family<Counter> =>
+      this.registry.counter({ name: `gridpoint_${name}_total`, help, labels });
+    this.requests = byLabel("requests", "Requests, by how they ended.", "route", "ending", "code");
+    this.attempts = byLabel("attempts", ATTEMPTS, "endpoint", "ending");
+    this.refusals = byLabel("refused", "Requests refused before they became a task.", "code");
+    for (const route of ROUTES) {
+      for (const ending of ["done", "gone"]) {
+        this.endings.set(`${route} ${ending}`, this.requests.labels(route, ending, ""));
+      }
+    }
+    this.duration = this.durations();
+    this.decision = seconds("decision", "Match, filter, score and pick.", WORK_BUCKETS_S);
+    const choices = byLabel("decisions", "Decisions, by why the endpoint was chosen.", "reason");
     this.choices = new Map(CHOICES.map((choice) => [choice, choices.labels(choice)]));
-    this.queueWait = seconds(
-      "gridpoint_queue_wait_seconds",
-      "Time in the wait queue of the PoP, of requests that had to wait.",
+    this.queueWait = seconds("queue_wait", QUEUE_WAIT, DURATION_BUCKETS_S);
+    const longer = DURATION_BUCKETS_S.filter((bound) => bound > 0.01);
+    this.overhead = seconds("overhead", OVERHEAD, [...WORK_BUCKETS_S, ...longer]);
+    this.ttft = this.registry.histogram(
+      { name: "gridpoint_time_to_first_token_seconds", help: TTFT, labels: ["tier"] },
       DURATION_BUCKETS_S,
     );
-    this.overhead = seconds(
-      "gridpoint_overhead_seconds",
-      "From the whole request body to sending it on, without the wait in the queue.",
-      [...WORK_BUCKETS_S, ...DURATION_BUCKETS_S.filter((bound) => bound > 0.01)],
-    );
-    this.ttft = r.histogram(
-      {
-        name: "gridpoint_time_to_first_token_seconds",
-        help: "Streams: from the whole request body to the first content token.",
-        labels: ["tier"],
-      },
-      DURATION_BUCKETS_S,
-    );
-    this.ttftError = seconds(
-      "gridpoint_ttft_prediction_error_seconds",
-      "Absolute difference of predicted and observed time to first token at the endpoint.",
-      DURATION_BUCKETS_S,
-    );
-    this.itl = seconds("gridpoint_inter_token_latency_seconds", "Mean per stream.", TOKEN_BUCKETS_S);
-    this.jitter = seconds(
-      "gridpoint_inter_token_jitter_seconds",
-      "Mean absolute deviation of the gaps between tokens, per stream.",
-      TOKEN_BUCKETS_S,
-    );
-    const tokens = r.counter({
-      name: "gridpoint_tokens_total",
-      help: "Tokens as the engines report them.",
-      labels: ["kind"],
-    });
+    this.ttftError = seconds("ttft_prediction_error", TTFT_ERROR, DURATION_BUCKETS_S);
+    this.itl = seconds("inter_token_latency", "Mean gap, per stream.", TOKEN_BUCKETS_S);
+    this.jitter = seconds("inter_token_jitter", JITTER, TOKEN_BUCKETS_S);
+    const tokens = byLabel("tokens", "Tokens, as the engines report them.", "kind");
     this.tokens = {
       prompt: tokens.labels("prompt"),
       cached: tokens.labels("cached"),
       completion: tokens.labels("completion"),
     };
-    const prefix = r.counter({
-      name: "gridpoint_prefix_hit_tokens_total",
-      help: "Prompt tokens expected in, and reported from, the KV cache of the chosen endpoint.",
-      labels: ["kind"],
-    });
+    const prefix = byLabel("prefix_hit_tokens", PREFIX, "kind");
     this.prefix = { predicted: prefix.labels("predicted"), observed: prefix.labels("observed") };
     this.readings(index, queueLength);
   }
@@ -180,7 +141,8 @@ export class PopMetrics {
     task: Task | undefined,
     nowMs: Millis,
   ): void {
-    this.requests.labels(route, ending, error?.code ?? "").inc();
+    if (error === undefined) this.endings.get(`${route} ${ending}`)?.inc();
+    else this.requests.labels(route, ending, error.code).inc();
     if (task !== undefined) this.duration.get(route)?.observe((nowMs - task.arrivedMs) / 1000);
   }
 
@@ -190,6 +152,16 @@ export class PopMetrics {
 
   render(): string {
     return this.registry.render();
+  }
+
+  private durations(): Map<Route, Histogram> {
+    const options = {
+      name: "gridpoint_request_duration_seconds",
+      help: "From the whole request body to the end of the answer.",
+      labels: ["route"],
+    };
+    const family = this.registry.histogram(options, DURATION_BUCKETS_S);
+    return new Map(ROUTES.map((route) => [route, family.labels(route)]));
   }
 
   private readings(index: IndexReading, queueLength: () => number): void {
@@ -220,7 +192,11 @@ export class PopMetrics {
       ["in_flight", "Requests of this PoP that run there.", ({ row }) => c.inFlight[row]],
       ["own_tokens", "Uncached tokens of ours in prefill there.", ({ row }) => c.ownTokens[row]],
       ["queued_tokens", "Uncached tokens it reports as queued.", ({ row }) => c.queuedTokens[row]],
-      ["waiting_tokens", "Uncached tokens that wait for it here.", ({ row }) => c.waitingTokens[row]],
+      [
+        "waiting_tokens",
+        "Uncached tokens that wait for it here.",
+        ({ row }) => c.waitingTokens[row],
+      ],
       ["kv_usage", "Used share of its KV cache, 0 to 1.", ({ row }) => c.kvUsage[row]],
       ["prefill_tokens_per_second", "Learned.", ({ row }) => c.prefillRate[row] * 1000],
       ["prefix_trust", "Share of predicted hits that came true.", ({ row }) => c.trust[row]],

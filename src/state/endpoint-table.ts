@@ -105,7 +105,12 @@ export class EndpointTable {
   }
 
   /** A new row with the operator's starting values. Undefined when the table is full. */
-  add(spec: EndpointSpec, region: number, tenants: number, nowMs: Millis): EndpointRecord | undefined {
+  add(
+    spec: EndpointSpec,
+    region: number,
+    tenants: number,
+    nowMs: Millis,
+  ): EndpointRecord | undefined {
     const row = this.freeRow();
     if (row < 0 || this.rowOfId.has(spec.id)) return undefined;
     const record: EndpointRecord = {

@@ -1,0 +1,172 @@
+/**
+ * `gridpoint serve`: one PoP from a config file, for as long as the process lives. SIGHUP or a
+ * changed file reloads; a bad file is named in the log and the last good config stays. SIGTERM or
+ * SIGINT drains: no new work, running streams end within `timeouts.drainMs`; a second one exits.
+ */
+import type { PopConfig } from "../src/config.ts";
+import type { Log } from "../src/grid/effects.ts";
+import { checkFile, printProblems } from "./cli-check.ts";
+import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
+import { type LoadedConfig, loadConfig, problemText, watchConfig } from "./config-file.ts";
+import { createLog } from "./log.ts";
+import type { ServedPop } from "./node.ts";
+
+const COMMAND: Command = {
+  usage: "gridpoint serve --config FILE [--check] [--host HOST] [--port PORT]",
+  summary: "Runs one PoP from a YAML or JSON config.",
+  options: {
+    config: { type: "string", short: "c", value: "FILE", help: "the config; watched for changes" },
+    check: { type: "boolean", help: "check the config and exit: 0 fine, 1 not" },
+    host: { type: "string", value: "HOST", help: "listen there, whatever the config says" },
+    port: { type: "string", short: "p", value: "PORT", help: "likewise; 0 takes a free port" },
+  },
+  notes: [
+    "SIGHUP, or a change of the file, reloads it; a bad file is logged and the old config stays.",
+    "SIGTERM or SIGINT drains and exits; a second one exits at once.",
+  ],
+};
+
+export async function runServe(args: string[]): Promise<number> {
+  const line = parseCommandLine(COMMAND, args);
+  if (line.help) {
+    process.stdout.write(helpText(COMMAND));
+    return 0;
+  }
+  const file = line.text("config");
+  if (file === undefined) throw new UsageError("--config FILE is missing.");
+  const listen = { host: line.text("host"), port: line.count("port", 0, 65_535) };
+  if (line.flag("check")) return await checkFile(file, false);
+  const loaded = await loadConfig(file, process.env);
+  if (!loaded.ok) {
+    printProblems(loaded);
+    return 1;
+  }
+  return await serve(file, loaded, listen);
+}
+
+interface ListenOverride {
+  host: string | undefined;
+  port: number | undefined;
+}
+
+async function serve(
+  file: string,
+  loaded: LoadedConfig & { ok: true },
+  override: ListenOverride,
+): Promise<number> {
+  let config = withListen(loaded.config, override);
+  let write = createLog(config.log);
+  const log: Log = (level, event, facts) => write(level, event, facts);
+  const server = await listenOrExplain(config, log);
+  if (server === undefined) return 1;
+  process.stdout.write(`gridpoint listening on ${server.url}\n`);
+  warnOfOpenDoors(config, log);
+  const watcher = watchConfig(file, process.env, loaded.hash, (changed) => {
+    const next = reload(server, changed, override, log);
+    if (next === undefined) return;
+    config = next;
+    write = createLog(next.log);
+  });
+  const hangup = () => watcher.force();
+  process.on("SIGHUP", hangup);
+  await stopSignal(log);
+  watcher.close();
+  process.off("SIGHUP", hangup);
+  await drainAndClose(server, config.timeouts.drainMs, log);
+  return 0;
+}
+
+function withListen(config: PopConfig, { host, port }: ListenOverride): PopConfig {
+  const { listen } = config;
+  return { ...config, listen: { host: host ?? listen.host, port: port ?? listen.port } };
+}
+
+/** Undefined: it could not listen, and has said why. */
+export async function listenOrExplain(config: PopConfig, log: Log): Promise<ServedPop | undefined> {
+  const { serveNode } = await import("./node.ts");
+  try {
+    return await serveNode(config, { log });
+  } catch (error) {
+    const text = listenFault(config.listen, (error as NodeJS.ErrnoException).code);
+    if (text === undefined) throw error;
+    process.stderr.write(`gridpoint: ${text}\n`);
+    return undefined;
+  }
+}
+
+/** What a person can do about a socket that cannot be had; undefined when it is another fault. */
+export function listenFault(
+  { host, port }: PopConfig["listen"],
+  code: string | undefined,
+): string | undefined {
+  const choose = "Choose another with --port (0 takes a free one) or listen.port in the config.";
+  if (code === "EADDRINUSE") return `port ${port} on ${host} is in use. ${choose}`;
+  if (code === "EACCES") return `port ${port} on ${host} needs more rights. ${choose}`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return `${host} is no address of this machine. Choose another with --host or listen.host.`;
+  }
+  return undefined;
+}
+
+function warnOfOpenDoors({ auth, listen, endpoints }: PopConfig, log: Log): void {
+  const loopback = /^(127\.|::1$|localhost$)/.test(listen.host);
+  if (auth.keys.length === 0 && !loopback) {
+    log("warn", "open-door", { host: listen.host, hint: "no auth.keys: anybody may use it" });
+  }
+  if (endpoints.length === 0) log("warn", "no-endpoints", { hint: "/readyz answers 503" });
+}
+
+function reload(
+  server: ServedPop,
+  loaded: LoadedConfig,
+  override: ListenOverride,
+  log: Log,
+): PopConfig | undefined {
+  if (!loaded.ok) {
+    for (const problem of loaded.problems)
+      log("error", "config", { problem: problemText(problem) });
+    log("error", "reload-refused", { problems: loaded.problems.length, hint: "old config stays" });
+    return undefined;
+  }
+  const config = withListen(loaded.config, override);
+  try {
+    const { changed, needsRestart } = server.reload(config);
+    log("info", "reloaded", { changed: changed.join(",") || "nothing" });
+    if (needsRestart.length > 0) log("warn", "needs-restart", { keys: needsRestart.join(",") });
+    return config;
+  } catch (error) {
+    log("error", "reload-failed", { message: (error as Error).message, hint: "old config stays" });
+    return undefined;
+  }
+}
+
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+const SIGNAL_NUMBERS = { SIGTERM: 15, SIGINT: 2 };
+
+/** Resolves at the first stop signal; the second exits at once. */
+export function stopSignal(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of STOP_SIGNALS) {
+      process.on(signal, () => {
+        // The usual code of a process that a signal ended.
+        if (asked) process.exit(128 + SIGNAL_NUMBERS[signal]);
+        asked = true;
+        log("info", "stopping", { signal, hint: "again to exit at once" });
+        resolve();
+      });
+    }
+  });
+}
+
+/** Running streams get `drainMs`; what is left then is cut. */
+export async function drainAndClose(server: ServedPop, drainMs: number, log: Log): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<"cut">((resolve) => {
+    timer = setTimeout(resolve, drainMs, "cut");
+  });
+  const outcome = await Promise.race([server.drain().then(() => "drained" as const), timeUp]);
+  clearTimeout(timer);
+  await server.close();
+  log("info", "stopped", { outcome });
+}

@@ -1,0 +1,396 @@
+/**
+ * Every knob of a PoP: unit, bound, default and the reason, at the line that declares it. Messages
+ * and `gridpoint check` follow from it. `parseConfig` reports every problem at once and never
+ * guesses: a key that nobody reads is an error, since a misspelt bound that silently stays at its
+ * default is how outages begin. Numbers carry their unit last in the name.
+ */
+import * as v from "valibot";
+import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
+import type { LogLevel } from "./grid/effects.ts";
+import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
+import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
+import type { KernelOptions, Weights } from "./kernel/kernel.ts";
+import { MODELS_MAX, REGIONS_MAX, TRIED_MAX } from "./kernel/kernel.ts";
+import { DEFAULT_WEIGHTS } from "./kernel/weights.ts";
+import * as knob from "./knob.ts";
+
+export interface PopConfig {
+  pop: { id: string; tier: Tier; region: string };
+  listen: { host: string; port: number };
+  endpoints: EndpointSpec[];
+  /** No keys at all = open to everybody who can reach the port. */
+  auth: {
+    keys: { sha256: string; tenant: string; models: string[] }[];
+    adminKeys: { sha256: string }[];
+  };
+  limits: {
+    bodyBytes: number;
+    bodyTimeoutMs: number;
+    headerTimeoutMs: number;
+    connections: number;
+    queueLength: number;
+    queueWaitMs: number;
+    heldBytes: number;
+    eventBytes: number;
+    responseBytes: number;
+    sessions: number;
+    sessionTtlMs: number;
+    retries: number;
+  };
+  timeouts: {
+    connectMs: number;
+    firstTokenMs: number;
+    idleMs: number;
+    totalMs: number;
+    keepAliveCommentMs: number;
+    drainMs: number;
+  };
+  slo: { ttftMs: number; itlMs: number };
+  kernel: KernelOptions;
+  weights: Weights;
+  poll: {
+    intervalMs: number;
+    jitter: number;
+    timeoutMs: number;
+    failuresToDown: number;
+    successesToUp: number;
+    reprobeMs: number;
+  };
+  implementation: "wasm" | "reference";
+  log: { level: LogLevel; format: "text" | "json" };
+}
+
+export type ParsedConfig = { ok: true; config: PopConfig } | { ok: false; problems: Problem[] };
+
+/** Tenants that endpoints can be restricted to: a bit each in the kernel, one for all others. */
+export const TENANTS_MAX = 31;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+const NAME = "1 to 64 letters, digits, dots, dashes or underscores";
+const isName = (x: string) => /^[A-Za-z0-9._-]{1,64}$/.test(x);
+const MODEL = "a model id of 1 to 256 characters without control characters";
+const isModel = (x: string) => /^[^\p{Cc}]{1,256}$/u.test(x);
+/** As in x-grid-region, whose values are compared in lower case. */
+const region = v.pipe(
+  knob.text("a region of 1 to 32 letters, digits or dashes", (x) => /^[a-z0-9-]{1,32}$/i.test(x)),
+  v.transform((x) => x.toLowerCase()),
+);
+const SHA256 = 'the SHA-256 of the key as 64 hex digits (printf %s "$KEY" | sha256sum)';
+const sha256 = v.pipe(
+  knob.secret(SHA256, (x) => /^[0-9a-fA-F]{64}$/.test(x)),
+  v.transform((x) => x.toLowerCase()),
+);
+
+/** Set by the transport for each request, or meant for one connection only: not for a config. */
+const OWN_HEADERS = [
+  "connection",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+const HEADER = `a header name, not one that the proxy sets itself (${OWN_HEADERS.join(", ")})`;
+const isHeader = (x: string) =>
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(x) && !OWN_HEADERS.includes(x.toLowerCase());
+const isHeaderValue = (x: string) => /^[\t\x20-\x7e]{0,8192}$/.test(x);
+
+const URL_FORM = "an http:// or https:// base URL without path, query or password (a /v1 is cut)";
+/** `http://host:port` of a base URL as people paste it; undefined when it is something else. */
+function originOf(text: string): string | undefined {
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const bare = url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  return bare && /^\/(v1\/?)?$/.test(url.pathname) ? url.origin : undefined;
+}
+
+const Endpoint = knob.section({
+  // Stands in metrics, headers and the log, so it must be safe in all three.
+  id: knob.text(NAME, isName),
+  url: v.pipe(
+    knob.text(URL_FORM, (x) => originOf(x) !== undefined),
+    v.transform((x) => originOf(x) as string),
+  ),
+  // Says where its load and health stand; what it can do is probed all the same.
+  engine: knob.choice(ENGINE_FAMILIES, "openai-compatible"),
+  tier: knob.choice(TIERS, "edge"),
+  // Matched against x-grid-region. Default: the PoP's own region.
+  region: v.optional(region),
+  // Empty: whatever its /v1/models says.
+  models: knob.listOrNone(knob.text(MODEL, isModel)),
+  // Left out: the family's, corrected by probing.
+  capabilities: knob.choices(Object.keys(CAPABILITY) as Capability[]),
+  // Empty: every tenant.
+  tenants: knob.listOrNone(knob.text(`a tenant, ${NAME}`, isName)),
+  // `existing-only` before maintenance: pinned sessions end there, new ones go elsewhere.
+  admission: knob.choice(ADMISSION_STATES, "new-and-existing"),
+  // 0 = free, right for own hardware whose power is paid anyway. USD per million tokens.
+  priceIn: knob.amount("USD per million tokens", 0, 1_000_000, 0),
+  priceCached: knob.amount("USD per million tokens", 0, 1_000_000, 0),
+  priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
+  // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
+  maxInFlight: knob.count("requests", 1, 100_000, 256),
+  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
+  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 8_192),
+  // Left out: learned from the engine where it says so.
+  contextTokens: knob.unset("tokens", 1, 1_000_000_000),
+  kvTokens: knob.unset("tokens", 1, 1_000_000_000),
+  // Starting values of what is learned from the first answers on: a mid-size GPU, an 8B model.
+  prefillTokensPerS: knob.amount("tokens per second", 1, 100_000_000, 8_000),
+  itlMs: knob.amount("ms per token", 0.01, 10_000, 20),
+  rttMs: knob.amount("ms", 0, 10_000, 0.5),
+  // From the environment: apiKey: ${ENGINE_KEY}
+  apiKey: v.optional(
+    knob.secret("text of 1 to 4096 printable characters", (x) => /^[\x21-\x7e]{1,4096}$/.test(x)),
+  ),
+  headers: knob.textMap(HEADER, isHeader, "a header value of one line of ASCII", isHeaderValue),
+});
+
+const Auth = knob.sectionOr({
+  // Only hashes stand in the file: reading it gives nobody a key.
+  keys: knob.listOrNone(
+    knob.section({
+      sha256,
+      tenant: knob.text(`a tenant, ${NAME}`, isName),
+      // Empty: every model.
+      models: knob.listOrNone(knob.text(MODEL, isModel)),
+    }),
+  ),
+  // For /metrics, /grid/state and /grid/explain. None: as open as the rest.
+  adminKeys: knob.listOrNone(knob.section({ sha256 })),
+});
+
+const Limits = knob.sectionOr({
+  // A 1M-token prompt is about 4 MiB; 32 leaves room for images. Below: 413. Above: memory.
+  bodyBytes: knob.count("bytes", KIB, KIB * MIB, 32 * MIB),
+  // A body that drips in holds memory: 408 when it is not whole by then.
+  bodyTimeoutMs: knob.count("ms", 1, HOUR, 30 * SECOND),
+  headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),
+  // Open client sockets; the next one is refused. Keep below the process's file limit / 2.
+  connections: knob.count("connections", 1, 1_000_000, 16_384),
+  // Requests that wait for an engine. Fewer: 429 earlier. More: they wait longer than they live.
+  queueLength: knob.count("requests", 0, 1_000_000, 1_024),
+  queueWaitMs: knob.count("ms", 0, HOUR, 30 * SECOND),
+  // What a stream may send before its first content and still be retried elsewhere unseen.
+  heldBytes: knob.count("bytes", KIB, 64 * MIB, 256 * KIB),
+  // One SSE event; 1 MiB holds the largest tool call or log-probability event seen.
+  eventBytes: knob.count("bytes", KIB, 64 * MIB, MIB),
+  // One answer that is not streamed (large embedding batches).
+  responseBytes: knob.count("bytes", KIB, KIB * MIB, 64 * MIB),
+  // Conversations remembered, about 200 bytes each; the least recently used is dropped.
+  sessions: knob.count("sessions", 1, 10_000_000, 100_000),
+  // An engine has evicted an idle conversation's KV cache long before half an hour.
+  sessionTtlMs: knob.count("ms", 1, 7 * 24 * HOUR, 30 * MINUTE),
+  // Other endpoints tried before the first content. The kernel's mask of tried ones bounds it.
+  retries: knob.count("retries", 0, TRIED_MAX, 3),
+});
+
+const Timeouts = knob.sectionOr({
+  // A listening engine accepts within one round trip: 2 s is a dead host, try another.
+  connectMs: knob.count("ms", 1, 10 * MINUTE, 2 * SECOND),
+  // From sending to the first content: queue and prefill of a very long prompt.
+  firstTokenMs: knob.count("ms", 1, 24 * HOUR, 120 * SECOND),
+  // Between two events of a stream: an engine silent for a minute has stalled.
+  idleMs: knob.count("ms", 1, 24 * HOUR, 60 * SECOND),
+  // Everything: ends what would run for ever.
+  totalMs: knob.count("ms", 1, 24 * HOUR, 30 * MINUTE),
+  // SSE comments while nothing comes; most load balancers cut at 30 to 60 s. 0 = none.
+  keepAliveCommentMs: knob.count("ms", 0, HOUR, 15 * SECOND),
+  // After SIGTERM running streams may end; below the 30 s that Kubernetes waits by default.
+  drainMs: knob.count("ms", 0, 24 * HOUR, 30 * SECOND),
+});
+
+const Slo = knob.sectionOr({
+  // Among endpoints predicted to meet it the cheapest wins. Callers: x-grid-slo-ttft-ms.
+  ttftMs: knob.amount("ms", 1, 24 * HOUR, 2 * SECOND),
+  // 100 ms per token reads faster than people do.
+  itlMs: knob.amount("ms", 1, MINUTE, 100),
+});
+
+const Kernel = knob.sectionOr({
+  // Capacity of the endpoint table, fixed at start: it sets the kernel's memory.
+  rows: knob.choice([256, 1024, 4096], 256),
+  // 512 B are about 128 tokens. Smaller: finer matches, more hashes and index entries.
+  chunkBytes: knob.choice([64, 128, 256, 512, 1024, 2048, 4096], 512),
+  // Hard cap of the prefix index; the oldest chunks go first.
+  indexBytes: knob.count("bytes", MIB, KIB * MIB, 64 * MIB),
+  // Longest prompt that is hashed (1M tokens); the rest counts as not cached.
+  promptBytesMax: knob.count("bytes", 4 * KIB, 64 * MIB, 4 * MIB),
+});
+
+/** Reasons and sources of the defaults stand in `kernel/weights.ts`. */
+const initial = DEFAULT_WEIGHTS;
+const WeightsSection = knob.sectionOr({
+  lambda: knob.amount("times", 0, 10, initial.lambda),
+  kvWaitMs: knob.amount("ms", 0, MINUTE, initial.kvWaitMs),
+  sessionMarginTokens: knob.amount("tokens", 0, 10_000_000, initial.sessionMarginTokens),
+  sessionMarginPressure: knob.amount("times", 1, 100, initial.sessionMarginPressure),
+  priceTie: knob.amount("(share)", 0, 1, initial.priceTie),
+  socialTie: knob.amount("(share)", 0, 1, initial.socialTie),
+  socialTieMs: knob.amount("ms", 0, MINUTE, initial.socialTieMs),
+  stalePenaltyMs: knob.amount("ms", 0, HOUR, initial.stalePenaltyMs),
+  staleAfterMs: knob.amount("ms", 1, HOUR, initial.staleAfterMs),
+});
+
+const Poll = knob.sectionOr({
+  // Load older than this costs TTFT: 1 s instead of 250 ms made the mean 1.2 times longer.
+  intervalMs: knob.count("ms", 10, MINUTE, 250),
+  // Share of the interval, drawn per poll, so that polls of many endpoints do not beat together.
+  jitter: knob.amount("(share)", 0, 0.9, 0.2),
+  timeoutMs: knob.count("ms", 10, MINUTE, SECOND),
+  // Hysteresis: one lost poll is no failure, one good answer no recovery.
+  failuresToDown: knob.count("polls", 1, 100, 3),
+  successesToUp: knob.count("polls", 1, 100, 2),
+  // Full probe of models and capabilities, to see what changed without a restart.
+  reprobeMs: knob.count("ms", 100, 24 * HOUR, MINUTE),
+});
+
+const Config = knob.section({
+  pop: knob.sectionOr({
+    // Unique in the grid; the default is for a PoP that stands alone.
+    id: knob.textOr(NAME, isName, "pop-1"),
+    tier: knob.choice(TIERS, "edge"),
+    region: v.optional(region, "local"),
+  }),
+  listen: knob.sectionOr({
+    // Loopback, so that nothing is open to a network by accident. 0.0.0.0 or :: for all.
+    host: knob.textOr("a host name or address", (x) => /^[^\s/]{1,255}$/.test(x), "127.0.0.1"),
+    // 0 takes a free port, which the log then names.
+    port: knob.count("(port number)", 0, 65_535, 8_801),
+  }),
+  endpoints: knob.listOrNone(Endpoint),
+  auth: Auth,
+  limits: Limits,
+  timeouts: Timeouts,
+  slo: Slo,
+  kernel: Kernel,
+  weights: WeightsSection,
+  poll: Poll,
+  // The twin is the oracle: switch to it to rule the WebAssembly kernel out of a fault.
+  implementation: knob.choice(["wasm", "reference"], "wasm"),
+  log: knob.sectionOr({
+    level: knob.choice(["debug", "info", "warn", "error"], "info"),
+    format: knob.choice(["text", "json"], "text"),
+  }),
+});
+
+/**
+ * Reads a config as it came out of a YAML or JSON file, or was written in code.
+ *
+ * @param raw Sections and keys as in `PopConfig`; everything but endpoints' `id` and `url` may be
+ *   left out. Texts may hold `${NAME}`.
+ * @param environment Where `${NAME}` is looked up.
+ * @returns The whole config with defaults filled in, or every problem with its path.
+ */
+export function parseConfig(raw: unknown, environment: Environment = {}): ParsedConfig {
+  const filled = fillFromEnvironment(raw ?? {}, environment);
+  let result = v.safeParse(Config, filled.value);
+  if (readNumbers(result.issues ?? [], filled.whole)) result = v.safeParse(Config, filled.value);
+  const problems = new Map<string, Problem>();
+  const shape = (result.issues ?? []).map((issue) => ({
+    path: knob.pathOf(issue),
+    message: issue.message,
+  }));
+  // One problem per path: a variable that is not set is the cause of what its value then lacks.
+  for (const problem of [...filled.problems, ...shape, ...crossProblems(result.output)]) {
+    if (!problems.has(problem.path)) problems.set(problem.path, problem);
+  }
+  if (problems.size > 0) return { ok: false, problems: [...problems.values()] };
+  return { ok: true, config: complete(result.output as v.InferOutput<typeof Config>) };
+}
+
+/** `port: ${PORT}` is text until here: where a number was wanted, it becomes one. */
+function readNumbers(issues: readonly v.BaseIssue<unknown>[], whole: Set<string>): boolean {
+  let changed = false;
+  for (const issue of issues) {
+    const last = issue.path?.at(-1);
+    if (last === undefined || typeof issue.input !== "string") continue;
+    if (!whole.has(knob.pathOf(issue)) || !/^-?\d+(\.\d+)?$/.test(issue.input)) continue;
+    (last.input as Record<string, unknown>)[last.key as string] = Number(issue.input);
+    changed = true;
+  }
+  return changed;
+}
+
+function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
+  const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => ({
+    ...endpoint,
+    region: endpoint.region ?? parsed.pop.region,
+    headers: lowerCaseNames(endpoint.headers),
+  }));
+  return { ...parsed, endpoints };
+}
+
+function lowerCaseNames(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([k, text]) => [k.toLowerCase(), text]));
+}
+
+/** What no single knob can say. Reads a config that may be wrong in other places. */
+function crossProblems(output: unknown): Problem[] {
+  const config = output as PopConfig;
+  if (!Array.isArray(config?.endpoints) || !Array.isArray(config.auth?.keys)) return [];
+  return [
+    ...repeated(config.endpoints, "endpoints", "id"),
+    ...repeated(config.auth.keys, "auth.keys", "sha256"),
+    ...tenantProblems(config),
+    ...capacityProblems(config),
+  ];
+}
+
+function repeated<T extends object>(list: T[], path: string, key: keyof T & string): Problem[] {
+  const first = new Map<unknown, number>();
+  const problems: Problem[] = [];
+  list.forEach((item, index) => {
+    const value = item?.[key];
+    const earlier = first.get(value);
+    if (typeof value === "string" && earlier !== undefined) {
+      const message = `is the ${key} of ${path}[${earlier}] already; each must be its own`;
+      problems.push({ path: `${path}[${index}].${key}`, message });
+    } else first.set(value, index);
+  });
+  return problems;
+}
+
+function tenantProblems({ endpoints, auth }: PopConfig): Problem[] {
+  // Without keys everybody is the tenant "default".
+  const named = auth.keys.length === 0 ? ["default"] : auth.keys.map((key) => key?.tenant);
+  const known = [...new Set(named.filter((tenant) => typeof tenant === "string"))];
+  const restricted = new Set<string>();
+  const problems: Problem[] = [];
+  endpoints.forEach((endpoint, index) => {
+    for (const tenant of Array.isArray(endpoint?.tenants) ? endpoint.tenants : []) {
+      restricted.add(tenant);
+      if (known.includes(tenant)) continue;
+      const message = `names "${tenant}", not a tenant of auth.keys (${known.join(", ")})`;
+      problems.push({ path: `endpoints[${index}].tenants`, message });
+    }
+  });
+  if (restricted.size > TENANTS_MAX) {
+    const message = `restricts to ${restricted.size} different tenants; at most ${TENANTS_MAX}`;
+    problems.push({ path: "endpoints", message });
+  }
+  return problems;
+}
+
+function capacityProblems({ endpoints, kernel }: PopConfig): Problem[] {
+  const models = new Set(endpoints.flatMap((endpoint) => endpoint?.models ?? [])).size;
+  const regions = new Set(endpoints.map((endpoint) => endpoint?.region)).size;
+  const counts: [number, number, string][] = [
+    [endpoints.length, kernel?.rows, "endpoints; kernel.rows is the most, and may be 4096"],
+    [models, MODELS_MAX, "different models"],
+    [regions, REGIONS_MAX, "different regions"],
+  ];
+  return counts.flatMap(([have, most, what]) =>
+    have > most ? [{ path: "endpoints", message: `has ${have} of at most ${most} ${what}` }] : [],
+  );
+}

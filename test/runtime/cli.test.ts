@@ -1,0 +1,230 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { type Command, end, run, start } from "./command.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "gridpoint-cli-"));
+const EXAMPLE = fileURLToPath(new URL("../../edge/deploy/example.yaml", import.meta.url));
+const started: Command[] = [];
+
+function begin(...args: Parameters<typeof start>): Command {
+  const command = start(...args);
+  started.push(command);
+  return command;
+}
+
+function fileWith(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map(end));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** A port that is taken until `close`. */
+async function busyPort() {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() };
+}
+
+describe("help and usage", () => {
+  test("the root's help names every command, and no arguments show it", async () => {
+    const [help, none] = await Promise.all([run(["--help"]), run([])]);
+    expect(help.code).toBe(0);
+    expect(none).toEqual(help);
+    for (const name of ["serve", "check", "engine", "demo"]) expect(help.output).toContain(name);
+  });
+
+  test.each([
+    ["serve", "--config"],
+    ["check", "--json"],
+    ["engine", "--profile"],
+    ["demo", "--port"],
+  ])("%s --help shows %s", async (name, option) => {
+    const { code, output } = await run([name, "--help"]);
+    expect(code).toBe(0);
+    expect(output).toContain(option);
+  });
+
+  test("--version is the package's", async () => {
+    const file = new URL("../../package.json", import.meta.url);
+    const { version } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
+    expect(await run(["--version"])).toEqual({ code: 0, output: `${version}\n` });
+  });
+
+  test.each([
+    [["srve"], /Unknown command "srve".*serve, check, engine, demo.*Did you mean "serve"/],
+    [["--prot"], /Unknown option "--prot"/],
+    [["serve", "--prot", "1"], /--config, --check, --host, --port, --help.*Did you mean --port/],
+    [["serve"], /--config FILE is missing/],
+    [
+      ["serve", "--config", "x", "--port", "99999"],
+      /--port must be a whole number from 0 to 65535/,
+    ],
+    [["check"], /FILE is missing/],
+    [["check", "a", "b"], /"b" is not expected/],
+    [["demo", "--port", "-1"], /--port/],
+  ])("%j is refused with 2 and names what is allowed", async (args, message) => {
+    const { code, output } = await run(args);
+    expect(code).toBe(2);
+    expect(output).toMatch(message);
+    expect(output).not.toContain("    at ");
+  });
+});
+
+describe("check", () => {
+  const bad = "pop:\n  id: a b\nlistn: {}\n";
+
+  test("says that a good file is fine", async () => {
+    const { code, output } = await run(["check", EXAMPLE]);
+    expect(code).toBe(0);
+    expect(output).toContain("fine, PoP berlin-1 (edge), 3 endpoints");
+  });
+
+  test("names every problem of a bad one with its line, also before serving", async () => {
+    const file = fileWith("bad.yaml", bad);
+    const [checked, served, servedCheck] = await Promise.all([
+      run(["check", file]),
+      run(["serve", "--config", file]),
+      run(["serve", "--config", file, "--check"]),
+    ]);
+    expect(checked.code).toBe(1);
+    expect(checked.output).toContain(`${file}:2: pop.id expected 1 to 64 letters`);
+    expect(checked.output).toContain(`${file}:3: listn is not a known key`);
+    expect(checked.output).toContain("2 problems");
+    expect(served).toEqual(checked);
+    expect(servedCheck).toEqual(checked);
+  });
+
+  test("--json is one object for machines", async () => {
+    const file = fileWith("bad-too.yaml", bad);
+    const { code, output } = await run(["check", file, "--json"]);
+    expect(code).toBe(1);
+    const outcome = JSON.parse(output);
+    expect(outcome).toMatchObject({ ok: false, file });
+    expect(outcome.problems.map(({ path, line }: never) => [path, line])).toEqual([
+      ["pop.id", 2],
+      ["listn", 3],
+    ]);
+  });
+
+  test("a file that is not there is a problem, not a stack", async () => {
+    const { code, output } = await run(["check", join(folder, "none.yaml")]);
+    expect(code).toBe(1);
+    expect(output).toContain("cannot be read: ENOENT");
+    expect(output).not.toContain("    at ");
+  });
+});
+
+describe("serve", () => {
+  test("serves, reloads good files, keeps the old config on bad ones, and drains", async () => {
+    const text = (id: string) => `log: { format: json }\nslo: { ttftMs: ${id} }\n`;
+    const file = fileWith("pop.yaml", text("1000"));
+    const command = begin(["serve", "--config", file, "--port", "0"]);
+    const [, url] = await command.said(/listening on (http:\/\/\S+)/);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    // No endpoint can serve: alive, and honest about not being ready.
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+
+    writeFileSync(file, text("2000"));
+    const [line] = await command.said(/\{.*"event":"reloaded".*\}/);
+    expect(JSON.parse(line).changed).toContain("slo");
+
+    writeFileSync(file, text("never"));
+    await command.said(/"event":"config".*slo\.ttftMs/);
+    await command.said(/"event":"reload-refused"/);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+
+    writeFileSync(file, text("3000"));
+    await command.said(/"event":"reloaded"/, command.output().length);
+    const offset = command.output().length;
+    command.process.kill("SIGHUP");
+    await command.said(/"event":"reloaded"/, offset);
+
+    command.process.kill("SIGTERM");
+    expect(await command.exited).toBe(0);
+    expect(command.output()).toMatch(/"event":"stopped".*"outcome":"drained"/);
+  });
+
+  test.each([["serve"], ["demo"]])(
+    "%s on a busy port says which and how to choose",
+    async (name) => {
+      const taken = await busyPort();
+      const file = fileWith("empty.yaml", "{}\n");
+      const config = name === "serve" ? ["--config", file] : [];
+      const { code, output } = await run([name, ...config, "--port", String(taken.port)]);
+      taken.close();
+      expect(code).toBe(1);
+      expect(output).toContain(`port ${taken.port} on 127.0.0.1 is in use`);
+      expect(output).toContain("--port");
+      expect(output).not.toContain("    at ");
+    },
+  );
+
+  test("an address of another machine is named", async () => {
+    const file = fileWith("away.yaml", "listen: { host: 192.0.2.1, port: 0 }\n");
+    const { code, output } = await run(["serve", "--config", file]);
+    expect(code).toBe(1);
+    expect(output).toContain("192.0.2.1 is no address of this machine");
+  });
+});
+
+describe("demo", () => {
+  const alive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+
+  async function gone(pids: number[]): Promise<number[]> {
+    const untilMs = performance.now() + 3_000;
+    while (pids.some(alive) && performance.now() < untilMs) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return pids.filter(alive);
+  }
+
+  async function demo() {
+    const command = begin(["demo", "--port", "0"]);
+    const [, seconds] = await command.said(/ready in ([\d.]+) s/);
+    const [, url] = await command.said(/base URL +(http:\S+)\/v1/);
+    await command.said(/Ctrl-C ends everything/);
+    const pids = [...command.output().matchAll(/ pid (\d+)/g)].map(([, pid]) => Number(pid));
+    expect(pids).toHaveLength(3);
+    return { command, seconds: Number(seconds), url, pids };
+  }
+
+  test("answers the request that it prints, and ends its engines when asked to", async () => {
+    const { command, seconds, url, pids } = await demo();
+    expect(seconds).toBeLessThan(3);
+    const [, printed] = await command.said(/-d '(\{"model":"demo-8b","stream":true.*\})'/);
+    const body = JSON.stringify({ ...JSON.parse(printed), max_tokens: 3 });
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
+    expect(answer.headers.get("x-grid-route")).toMatch(/endpoint=(edge|regional|core)-1/);
+    expect(await answer.text()).toMatch(/data: \{.*data: \[DONE\]/s);
+    command.process.kill("SIGINT");
+    expect(await command.exited).toBe(0);
+    expect(await gone(pids)).toEqual([]);
+  });
+
+  test("leaves no engine behind when it is killed", async () => {
+    const { command, pids } = await demo();
+    await end(command);
+    expect(await gone(pids)).toEqual([]);
+  });
+});

@@ -1,0 +1,81 @@
+/** Runs `gridpoint` as people do: as a process, judged by its output and its exit code. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const CLI = fileURLToPath(new URL("../../edge/cli.ts", import.meta.url));
+
+export interface Command {
+  process: ChildProcess;
+  /** What it has written so far, both streams. */
+  output(): string;
+  /** Resolves with the match as soon as the output from `offset` on has one. */
+  said(pattern: RegExp, offset?: number): Promise<RegExpExecArray>;
+  /** Exit code, or the signal's name. */
+  exited: Promise<number | string>;
+}
+
+export interface CommandOptions {
+  env?: Record<string, string>;
+  /** Another command than this checkout's: script path first. */
+  script?: string;
+}
+
+const WAIT_MS = 10_000;
+
+export function start(args: string[], options: CommandOptions = {}): Command {
+  const child = spawn(process.execPath, [options.script ?? CLI, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
+  let output = "";
+  const listeners = new Set<() => void>();
+  const hear = (text: string) => {
+    output += text;
+    for (const listener of listeners) listener();
+  };
+  child.stdout.setEncoding("utf8").on("data", hear);
+  child.stderr.setEncoding("utf8").on("data", hear);
+  const exited = new Promise<number | string>((resolve) => {
+    child.once("close", (code, signal) => {
+      resolve(code ?? signal ?? "unknown");
+      for (const listener of listeners) listener();
+    });
+  });
+  const said = (pattern: RegExp, offset = 0) =>
+    new Promise<RegExpExecArray>((resolve, reject) => {
+      const give = (why: string) => {
+        done();
+        reject(new Error(`${why} before ${pattern}; output:\n${output}`));
+      };
+      const timer = setTimeout(give, WAIT_MS, `${WAIT_MS} ms passed`);
+      const done = () => {
+        clearTimeout(timer);
+        listeners.delete(look);
+      };
+      const look = () => {
+        const match = pattern.exec(output.slice(offset));
+        if (match !== null) {
+          done();
+          resolve(match);
+        } else if (child.exitCode !== null || child.signalCode !== null) give("it ended");
+      };
+      listeners.add(look);
+      look();
+    });
+  return { process: child, output: () => output, said, exited };
+}
+
+/** Runs to its end, which must come by itself. */
+export async function run(args: string[], options: CommandOptions = {}) {
+  const command = start(args, options);
+  const overdue = setTimeout(() => command.process.kill("SIGKILL"), WAIT_MS);
+  const code = await command.exited;
+  clearTimeout(overdue);
+  return { code, output: command.output() };
+}
+
+/** Ends it, however it stands. */
+export async function end(command: Command): Promise<void> {
+  command.process.kill("SIGKILL");
+  await command.exited;
+}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { admit, refuse } from "../../../src/admission/admit.ts";
+import { type Decision, EXCLUSIONS, type Exclusion } from "../../../src/grid/decision.ts";
+import type { Task } from "../../../src/task/task.ts";
+
+const task = { model: "m", route: "chat", promptTokens: 10 } as Task;
+const gate = (over = {}) => ({
+  draining: false,
+  hasModel: (model: string) => model === "m",
+  models: () => ["m", "n"],
+  allowedModels: [],
+  ...over,
+});
+const nobody = (counts: Partial<Record<Exclusion, number>>): Decision =>
+  ({ row: -1, excluded: Uint32Array.from(EXCLUSIONS, (e) => counts[e] ?? 0) }) as Decision;
+
+describe("admission", () => {
+  test("lets a known model in", () => {
+    expect(() => admit(task, gate())).not.toThrow();
+  });
+
+  test("an unknown model is answered with the known ones", () => {
+    const unknown = { ...task, model: "gpt-9" } as Task;
+    expect(() => admit(unknown, gate())).toThrow(/'gpt-9' is not served here.*Known models: m, n/);
+  });
+
+  test("a key that is for other models is told which", () => {
+    expect(() => admit(task, gate({ allowedModels: ["n"] }))).toThrow(/may not use.*Allowed: n/);
+  });
+
+  test("a draining PoP sends away with Retry-After", () => {
+    try {
+      admit(task, gate({ draining: true }));
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: "draining", status: 503, retryAfterS: 1 });
+    }
+  });
+});
+
+describe("when nobody is left", () => {
+  test.each([
+    ["region", /x-grid-region/],
+    ["tier", /tier ceiling/],
+    ["down", /are down/],
+    ["capability", /body asks for/],
+    ["cost", /x-grid-max-cost/],
+  ] as const)("the error says that it was the %s", (rule, words) => {
+    const error = refuse(task, nobody({ [rule]: 2, model: 5 }), 3);
+    expect(error).toMatchObject({ code: "no_endpoint", status: 503, retryAfterS: 3 });
+    expect(error.message).toMatch(words);
+    expect(error.message).toContain(`${rule} 2`);
+  });
+
+  test("a prompt that fits nowhere is the caller's to shorten", () => {
+    const error = refuse(task, nobody({ context: 3 }), 1);
+    expect(error).toMatchObject({ code: "context_length_exceeded", status: 400 });
+  });
+
+  test("several rules are all named", () => {
+    const error = refuse(task, nobody({ region: 1, down: 2 }), 1);
+    expect(error.message).toMatch(/regions allowed.*down.*region 1, down 2/);
+  });
+});

@@ -1,0 +1,358 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parseConfigText, problemText } from "../../edge/config-file.ts";
+import { type PopConfig, parseConfig } from "../../src/config.ts";
+import { fillFromEnvironment } from "../../src/environment.ts";
+import { DEFAULT_WEIGHTS } from "../../src/kernel/weights.ts";
+import { nearest } from "../../src/knob.ts";
+
+const SHA = "a".repeat(64);
+
+function fine(raw: unknown, environment = {}): PopConfig {
+  const parsed = parseConfig(raw, environment);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  return parsed.config;
+}
+
+/** Path to message of everything that is wrong. */
+function wrong(raw: unknown, environment = {}): Record<string, string> {
+  const parsed = parseConfig(raw, environment);
+  if (parsed.ok) throw new Error("expected problems");
+  return Object.fromEntries(parsed.problems.map(({ path, message }) => [path, message]));
+}
+
+describe("what is left out", () => {
+  test("nothing at all is a PoP on loopback without endpoints", () => {
+    const config = fine(undefined);
+    expect(config.listen).toEqual({ host: "127.0.0.1", port: 8801 });
+    expect(config.endpoints).toEqual([]);
+    expect(config.limits.bodyBytes).toBe(32 * 1024 * 1024);
+    expect(config.timeouts.firstTokenMs).toBe(120_000);
+    expect(config.kernel).toEqual({
+      rows: 256,
+      chunkBytes: 512,
+      indexBytes: 64 * 1024 * 1024,
+      promptBytesMax: 4 * 1024 * 1024,
+    });
+    expect(config.weights).toEqual(DEFAULT_WEIGHTS);
+    expect(config).toEqual(fine({}));
+  });
+
+  test("an empty section of a file is a section of defaults", () => {
+    expect(fine({ limits: null, endpoints: null })).toEqual(fine({}));
+  });
+
+  test("an endpoint needs an id and a url, and is in the PoP's region", () => {
+    const endpoints = [{ id: "a", url: "http://127.0.0.1:8000" }];
+    expect(fine({ pop: { region: "eu-de" }, endpoints }).endpoints[0]).toEqual({
+      id: "a",
+      url: "http://127.0.0.1:8000",
+      engine: "openai-compatible",
+      tier: "edge",
+      region: "eu-de",
+      models: [],
+      tenants: [],
+      admission: "new-and-existing",
+      priceIn: 0,
+      priceCached: 0,
+      priceOut: 0,
+      maxInFlight: 256,
+      prefillBudgetTokens: 8192,
+      prefillTokensPerS: 8000,
+      itlMs: 20,
+      rttMs: 0.5,
+      headers: {},
+    });
+  });
+
+  test("two parses share nothing that one could change under the other", () => {
+    const first = fine({});
+    first.endpoints.push({} as never);
+    first.limits.retries = 0;
+    expect(fine({}).endpoints).toEqual([]);
+    expect(fine({}).limits.retries).toBe(3);
+  });
+});
+
+describe("what is wrong is named with its path and what would be right", () => {
+  test("everything at once", () => {
+    const problems = wrong({
+      listn: {},
+      limits: { body_bytes: 1, retries: "x", queueLength: -1 },
+      timeouts: [],
+      slo: "fast",
+      kernel: { rows: 5 },
+      endpoints: [{ id: "a b" }, 5],
+      log: { level: "loud" },
+    });
+    expect(Object.keys(problems).sort()).toEqual([
+      "endpoints[0].id",
+      "endpoints[0].url",
+      "endpoints[1]",
+      "kernel.rows",
+      "limits.body_bytes",
+      "limits.queueLength",
+      "limits.retries",
+      "listn",
+      "log.level",
+      "slo",
+      "timeouts",
+    ]);
+    expect(problems.listn).toContain('did you mean "listen"?');
+    expect(problems["limits.body_bytes"]).toContain('did you mean "bodyBytes"?');
+    expect(problems["limits.queueLength"]).toContain("a whole number of requests from 0 to");
+    expect(problems["limits.queueLength"]).toContain("got -1");
+    expect(problems["log.level"]).toContain("one of debug, info, warn, error (default info)");
+    expect(problems["kernel.rows"]).toContain("one of 256, 1024, 4096");
+    expect(problems["endpoints[0].url"]).toContain("is missing: expected an http://");
+    expect(problems.timeouts).toContain("expected a section (key: value), got a list");
+  });
+
+  test.each([
+    [Number.NaN],
+    [Number.POSITIVE_INFINITY],
+    [1.5],
+    [1e300],
+    ["8801"],
+    [true],
+    [null],
+    [{}],
+    [[]],
+  ])("a port of %s", (port) => {
+    expect(Object.keys(wrong({ listen: { port } }))).toEqual(["listen.port"]);
+  });
+
+  test("a config that is a list or a text", () => {
+    expect(wrong([1])[""]).toContain("got a list");
+    expect(wrong("x")[""]).toContain('got "x"');
+  });
+
+  test("every key of a section that nobody reads", () => {
+    expect(Object.keys(wrong({ slo: { a: 1, b: 2, c: 3 } }))).toEqual(["slo.a", "slo.b", "slo.c"]);
+  });
+
+  test("a secret is never repeated", () => {
+    const endpoints = [{ id: "a", url: "http://user:pass@h/", apiKey: "se cret" }];
+    const auth = { keys: [{ sha256: "my-plain-key", tenant: "t" }] };
+    const text = JSON.stringify(wrong({ endpoints, auth }));
+    for (const secret of ["pass@", "se cret", "my-plain-key"]) expect(text).not.toContain(secret);
+    expect(text).toContain("sha256sum");
+  });
+});
+
+describe("endpoint urls", () => {
+  test.each([
+    ["http://h", "http://h"],
+    ["http://h/", "http://h"],
+    ["http://h:80/v1", "http://h"],
+    ["HTTPS://H:8443/v1/", "https://h:8443"],
+    ["http://[::1]:8000/v1", "http://[::1]:8000"],
+  ])("%s becomes %s", (url, expected) => {
+    expect(fine({ endpoints: [{ id: "a", url }] }).endpoints[0].url).toBe(expected);
+  });
+
+  test.each([
+    "h:8000",
+    "//h",
+    "ftp://h",
+    "http://",
+    "http://h/v2",
+    "http://h/v1/chat",
+    "http://h/?x=1",
+    "http://h/#x",
+    "http://u@h",
+    "",
+    7,
+  ])("%s is refused", (url) => {
+    expect(Object.keys(wrong({ endpoints: [{ id: "a", url }] }))).toEqual(["endpoints[0].url"]);
+  });
+});
+
+describe("headers for an endpoint", () => {
+  const withHeaders = (headers: unknown) => ({
+    endpoints: [{ id: "a", url: "http://h", headers }],
+  });
+
+  test("names become lower-case", () => {
+    expect(fine(withHeaders({ "X-Site": "b" })).endpoints[0].headers).toEqual({ "x-site": "b" });
+  });
+
+  test.each([[{ Host: "x" }], [{ "content-length": "1" }], [{ "a b": "c" }], [{ x: "a\r\nb: c" }]])(
+    "%j is refused",
+    (headers) => {
+      const [path] = Object.keys(wrong(withHeaders(headers)));
+      expect(path).toMatch(/^endpoints\[0\]\.headers\./);
+    },
+  );
+});
+
+describe("what no single knob can say", () => {
+  const at = (id: string, more = {}) => ({ id, url: "http://h", ...more });
+
+  test("two endpoints with one id", () => {
+    const problems = wrong({ endpoints: [at("a"), at("b"), at("a")] });
+    expect(problems).toEqual({
+      "endpoints[2].id": "is the id of endpoints[0] already; each must be its own",
+    });
+  });
+
+  test("one key twice, in whatever case", () => {
+    const keys = [
+      { sha256: SHA, tenant: "a" },
+      { sha256: SHA.toUpperCase(), tenant: "b" },
+    ];
+    expect(Object.keys(wrong({ auth: { keys } }))).toEqual(["auth.keys[1].sha256"]);
+  });
+
+  test("a tenant that no key has", () => {
+    const keys = [{ sha256: SHA, tenant: "sales" }];
+    const problems = wrong({ endpoints: [at("a", { tenants: ["sale"] })], auth: { keys } });
+    expect(problems["endpoints[0].tenants"]).toContain('names "sale"');
+    expect(problems["endpoints[0].tenants"]).toContain("(sales)");
+  });
+
+  test("without keys everybody is the tenant default", () => {
+    expect(parseConfig({ endpoints: [at("a", { tenants: ["default"] })] }).ok).toBe(true);
+    expect(Object.keys(wrong({ endpoints: [at("a", { tenants: ["x"] })] }))).toEqual([
+      "endpoints[0].tenants",
+    ]);
+  });
+
+  test("regions are compared in lower case", () => {
+    const config = fine({ pop: { region: "EU" }, endpoints: [at("a", { region: "EU-DE" })] });
+    expect([config.pop.region, config.endpoints[0].region]).toEqual(["eu", "eu-de"]);
+  });
+
+  test("more tenants with restrictions than the kernel has bits", () => {
+    const config = (count: number) => {
+      const tenants = Array.from({ length: count }, (_, index) => `t${index}`);
+      const keys = tenants.map((tenant, index) => ({
+        sha256: index.toString(16).padStart(64, "0"),
+        tenant,
+      }));
+      return { endpoints: [at("a", { tenants })], auth: { keys } };
+    };
+    expect(parseConfig(config(31)).ok).toBe(true);
+    expect(wrong(config(32)).endpoints).toContain("32 different tenants; at most 31");
+  });
+
+  test("more endpoints than the kernel has rows", () => {
+    const endpoints = Array.from({ length: 257 }, (_, index) => at(`e${index}`));
+    expect(wrong({ endpoints }).endpoints).toContain("has 257 of at most 256 endpoints");
+    expect(parseConfig({ endpoints, kernel: { rows: 1024 } }).ok).toBe(true);
+  });
+});
+
+describe("the environment", () => {
+  const filled = (text: string, environment = {}) => fillFromEnvironment(text, environment);
+
+  test.each([
+    ["${A}", { A: "x" }, "x"],
+    ["a${A}b${B:-c}", { A: "1" }, "a1bc"],
+    ["${A:-}", {}, ""],
+    ["${A:-d}", { A: "" }, "d"],
+    ["${A}", { A: "" }, ""],
+    ["$${A} costs $5", {}, "${A} costs $5"],
+    ["${A}", { A: "${B}" }, "${B}"],
+  ])("%s with %j is %j", (text, environment, expected) => {
+    expect(filled(text, environment)).toMatchObject({ value: expected, problems: [] });
+  });
+
+  test("a name that is not set is one problem, at its path", () => {
+    const endpoints = [{ id: "a", url: "http://h", apiKey: "${ENGINE_KEY}" }];
+    const problems = wrong({ endpoints });
+    expect(Object.keys(problems)).toEqual(["endpoints[0].apiKey"]);
+    expect(problems["endpoints[0].apiKey"]).toContain("environment variable ENGINE_KEY");
+  });
+
+  test.each(["${}", "${1A}", "${A", "${A-b}"])("%s is no reference", (text) => {
+    expect(filled(text, { A: "x" }).problems).toHaveLength(1);
+  });
+
+  test("where a number is wanted, a reference may give it; quoted numbers stay wrong", () => {
+    const listen = { port: "${PORT:-0}" };
+    expect(fine({ listen }).listen.port).toBe(0);
+    expect(fine({ listen }, { PORT: "99" }).listen.port).toBe(99);
+    expect(wrong({ listen }, { PORT: "many" })["listen.port"]).toContain('got "many"');
+    expect(wrong({ listen }, { PORT: "70000" })["listen.port"]).toContain("got 70000");
+  });
+
+  test("where a text is wanted, digits stay a text", () => {
+    const endpoints = [{ id: "a", url: "http://h", apiKey: "${K}" }];
+    expect(fine({ endpoints }, { K: "123" }).endpoints[0].apiKey).toBe("123");
+  });
+
+  test("a value that holds itself ends", () => {
+    const loop: Record<string, unknown> = {};
+    loop.slo = loop;
+    expect(Object.values(wrong(loop)).join()).toContain("nested deeper than 32");
+  });
+});
+
+describe("files", () => {
+  const problems = (text: string, file = "pop.yaml") => {
+    const parsed = parseConfigText(text, file, {});
+    return parsed.ok ? [] : parsed.problems.map(problemText);
+  };
+
+  test("the example of the deploy folder is fine", () => {
+    const file = new URL("../../edge/deploy/example.yaml", import.meta.url);
+    const text = readFileSync(file, "utf8");
+    expect(problems(text)).toEqual([]);
+    const parsed = parseConfigText(text, "example.yaml", { PORT: "9000" });
+    expect(parsed.ok && parsed.config.listen.port).toBe(9000);
+  });
+
+  test("the example shows every section, and the defaults as they are", () => {
+    const file = new URL("../../edge/deploy/example.yaml", import.meta.url);
+    const parsed = parseConfigText(readFileSync(file, "utf8"), "example.yaml", {});
+    const config = parsed.ok ? parsed.config : undefined;
+    const { limits, timeouts, slo, kernel, poll, log } = fine({});
+    expect(config).toMatchObject({ limits, timeouts, slo, kernel, poll, log });
+  });
+
+  test("a problem stands at its line", () => {
+    const text =
+      "pop:\n  id: a\nendpoints:\n  - id: x\n    url: nope\n    engin: vllm\n  - id: y\n";
+    const found = problems(text);
+    expect(found[0]).toMatch(/^pop\.yaml:5: endpoints\[0\]\.url expected an http/);
+    expect(found[1]).toMatch(/^pop\.yaml:6: endpoints\[0\]\.engin is not a known key; did you/);
+    expect(found[2]).toMatch(/^pop\.yaml:7: endpoints\[1\]\.url is missing/);
+  });
+
+  test.each([
+    ["pop.yaml", "a: 1\nb: [1\n", 3],
+    ["pop.yaml", "slo: {}\nslo: {}\n", 2],
+    ["pop.yaml", "slo:\n  ttftMs: 1\n itlMs: 2\n", 3],
+    ["pop.yaml", "slo: !!binary x\n", 1],
+    ["pop.json", '{\n  "slo": {,}\n}', 2],
+    ["pop.json", "slo: {}\n", 1],
+  ])("%s that is not even %j is named at its line", (file, text, line) => {
+    expect(problems(text, file).join("\n")).toContain(`${file}:${line}: `);
+  });
+
+  test("JSON is read as JSON, tabs and all", () => {
+    const parsed = parseConfigText('{\n\t"slo": {\n\t\t"ttftMs": 5\n\t}\n}', "pop.json", {});
+    expect(parsed.ok && parsed.config.slo.ttftMs).toBe(5);
+  });
+
+  test("aliases that multiply are refused", () => {
+    const levels = ["a: &a [x, x, x, x, x, x, x, x, x, x]"];
+    for (const [from, to] of ["ab", "bc", "cd", "de"]) {
+      levels.push(`${to}: &${to} [${Array(10).fill(`*${from}`).join(", ")}]`);
+    }
+    expect(problems(levels.join("\n")).join()).toContain("alias");
+  });
+});
+
+describe("the nearest known word", () => {
+  test.each([
+    ["bodybytes", "bodyBytes"],
+    ["retrys", "retries"],
+    ["queue-length", "queueLength"],
+    ["zebra", undefined],
+    ["x".repeat(100), undefined],
+  ])("of %s is %s", (word, expected) => {
+    expect(nearest(word, ["bodyBytes", "retries", "queueLength"])).toBe(expected);
+  });
+});

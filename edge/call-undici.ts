@@ -16,6 +16,7 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall {
   private controller: Dispatcher.DispatchController | undefined;
   private done = false;
   private byteSeen = false;
+  private reused = false;
 
   constructor(request: OutRequest, out: OutHandler) {
     this.request = request;
@@ -24,6 +25,7 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall {
 
   start(lane: Lane): void {
     this.lane = lane;
+    this.reused = lane.hasIdle;
     this.client = lane.take();
     this.client.dispatch(this.request as Dispatcher.DispatchOptions, this);
   }
@@ -66,7 +68,8 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall {
     const ours = started && !(error instanceof GridError) && errorCodeOf(error) === "";
     const reported = ours
       ? new GridError("internal", `A response handler failed: ${error.message}`, { cause: error })
-      : transportError(error, this.request, started, this.byteSeen);
+      : transportError(error, this.request, started, this.byteSeen, this.reused);
+    if (reported.retry === "same") this.lane?.dropIdle();
     // Deferred, because undici may refuse a request before `send` has returned the call.
     queueMicrotask(() => this.out.onError(reported));
   }

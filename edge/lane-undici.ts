@@ -36,6 +36,11 @@ export class Lane {
     this.options = options;
   }
 
+  /** True when the next `take` gives a connection that has carried a request. */
+  get hasIdle(): boolean {
+    return this.idle.length > 0;
+  }
+
   /** @throws GridError endpoint_busy when `connectionsMax` are in use */
   take(): Client {
     const client = this.idle.pop();
@@ -66,10 +71,15 @@ export class Lane {
     if (this.open.delete(client)) client.destroy(null, () => {});
   }
 
+  /** Closes what is idle: one of them was stale, so the others may be. */
+  dropIdle(): void {
+    for (const client of this.idle.splice(0)) this.drop(client);
+  }
+
   /** Closes what is idle; what runs is closed when it ends. */
   retire(): void {
     this.closed = true;
-    for (const client of this.idle.splice(0)) this.drop(client);
+    this.dropIdle();
   }
 
   async destroy(): Promise<void> {

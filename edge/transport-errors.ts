@@ -29,12 +29,15 @@ function classify(code: string, started: boolean): ErrorCode {
 /**
  * @param started the request had a connection: it may have reached the endpoint
  * @param byteSeen a byte of the response arrived
+ * @param reused the connection had carried a request before: a server may close an idle one just
+ *   when we use it (RFC 9112, 9.3.1), which says nothing about its health
  */
 export function transportError(
   error: unknown,
   request: OutRequest,
   started: boolean,
   byteSeen: boolean,
+  reused: boolean,
 ): GridError {
   if (error instanceof GridError) return error;
   const code = errorCodeOf(error);
@@ -44,7 +47,8 @@ export function transportError(
   const where = `${request.method} ${request.origin}${request.path}`;
   const seen = byteSeen ? "after the response had begun" : "before any byte of the response";
   const message = started ? `${where} broke ${seen}: ${what}` : `${where} not sent: ${what}`;
-  return new GridError(kind, message, { cause: error });
+  const stale = kind === "disconnected" && reused && !byteSeen;
+  return new GridError(kind, message, { cause: error, retry: stale ? "same" : undefined });
 }
 
 /** undici gives repeated headers as arrays; the grid wants one string each. Usually a no-op. */

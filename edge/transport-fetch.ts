@@ -87,7 +87,7 @@ class FetchCall implements OutCall {
     const text = `${errorCodeOf(root)} ${root instanceof Error ? root.message : String(root)}`;
     const started = this.headSeen || !NOT_CONNECTED.test(text);
     this.controller.abort(error);
-    this.out.onError(transportError(root, this.request, started, this.headSeen));
+    this.out.onError(transportError(root, this.request, started, this.headSeen, false));
   }
 
   abort(reason: GridError): void {

@@ -6,7 +6,7 @@ import type { PopConfig } from "./config.ts";
 import type { EndpointSpec } from "./grid/endpoint.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import type { Transport } from "./grid/exchange.ts";
-import type { Row } from "./grid/units.ts";
+import type { Millis, Row } from "./grid/units.ts";
 import { MODELS_MAX, type Kernel } from "./kernel/kernel.ts";
 import { defaultCapabilities } from "./forward/families.ts";
 import { type Watch, watchEndpoint } from "./forward/watch.ts";
@@ -31,6 +31,7 @@ export interface RosterHost {
   kernel: Kernel;
   table: EndpointTable;
   poll: PopConfig["poll"];
+  connectMs: Millis;
   /** The phase of the row was said anew: may it be used? */
   onPhase(row: Row): void;
   /** A new endpoint stands in the row, or the old one restarted: forget its marks. */
@@ -45,6 +46,8 @@ export class Roster {
   private readonly host: RosterHost;
   private readonly workers: (Worker | undefined)[] = [];
   private readonly watches: (Watch | undefined)[] = [];
+  /** Chunks that the kernel believes each row's KV cache can hold. */
+  private readonly mirrored: (number | undefined)[] = [];
 
   constructor(host: RosterHost) {
     this.host = host;
@@ -102,10 +105,21 @@ export class Roster {
     }
     const { row } = record;
     this.host.onNew(row);
-    const worker = new HttpWorker(spec, { transport: this.host.transport, clock });
-    this.workers[row] = worker;
     this.serveModels(record, spec.models);
-    this.watches[row] = this.watch(record, worker);
+    this.connect(record, spec);
+  }
+
+  /** A worker for the endpoint as it is declared now, and its watcher. */
+  private connect(record: EndpointRecord, spec: EndpointSpec): void {
+    const { transport, clock, poll, connectMs } = this.host;
+    const worker = new HttpWorker(spec, {
+      transport,
+      clock,
+      connectTimeoutMs: connectMs,
+      readTimeoutMs: poll.timeoutMs,
+    });
+    this.workers[record.row] = worker;
+    this.watches[record.row] = this.watch(record, worker);
   }
 
   private watch(record: EndpointRecord, worker: Worker): Watch {
@@ -139,10 +153,8 @@ export class Roster {
     }
     this.host.table.declare(record, spec, region, tenants);
     if (spec.models.length > 0) this.serveModels(record, spec.models);
-    this.workers[record.row] = new HttpWorker(spec, {
-      transport: this.host.transport,
-      clock: this.host.clock,
-    });
+    this.watches[record.row]?.stop();
+    this.connect(record, spec);
     this.host.onPhase(record.row);
   }
 
@@ -150,6 +162,7 @@ export class Roster {
     const { row, spec } = record;
     this.watches[row]?.stop();
     this.models.setRow(row, []);
+    this.mirrored[row] = undefined;
     this.host.kernel.clearRow(row);
     this.host.table.remove(spec.id);
     const origin = new URL(spec.url).origin;
@@ -174,10 +187,7 @@ export class Roster {
     record.phase = probe.phase;
     record.detail = probe.detail ?? "";
     const up = probe.phase === "ready";
-    if (probe.restarted) {
-      this.host.kernel.clearRow(row);
-      this.host.onNew(row);
-    }
+    if (probe.restarted) this.restarted(row);
     if (probe.models !== undefined) this.learnModels(record, probe);
     const declared = spec.capabilities !== undefined;
     const probed = declared ? undefined : probe.capabilities;
@@ -214,6 +224,9 @@ export class Roster {
     record.running = sample.running;
     record.waiting = sample.waiting;
     record.loadSource = sample.source;
+    if (sample.restarted) this.restarted(row);
+    // An engine without any load page: its row goes by our own counts alone.
+    if (sample.source === "none") return;
     columns.queuedTokens[row] = sample.queuedTokens ?? (sample.waiting ?? 0) * TOKENS_PER_QUEUED;
     columns.sentTokens[row] = 0;
     columns.sampleAtMs[row] = sample.atMs;
@@ -225,7 +238,23 @@ export class Roster {
   private mirror(row: Row, kvTokens: number | undefined): void {
     if (kvTokens === undefined) return;
     const { chunkBytes } = this.host.kernel.options;
-    this.host.kernel.setRowChunks(row, Math.floor((kvTokens * BYTES_PER_TOKEN) / chunkBytes));
+    const chunks = Math.floor((kvTokens * BYTES_PER_TOKEN) / chunkBytes);
+    // Setting it sweeps the index: only when it is news.
+    if (this.mirrored[row] === chunks) return;
+    this.mirrored[row] = chunks;
+    this.host.kernel.setRowChunks(row, chunks);
+  }
+
+  /** The engine began anew: its cache is empty, and old marks are not about it. */
+  private restarted(row: Row): void {
+    this.clear(row);
+    this.host.onNew(row);
+  }
+
+  private clear(row: Row): void {
+    this.host.kernel.clearRow(row);
+    const chunks = this.mirrored[row];
+    if (chunks !== undefined) this.host.kernel.setRowChunks(row, chunks);
   }
 }
 

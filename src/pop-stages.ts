@@ -280,6 +280,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
   private markFailure(flight: Flight, error: GridError): void {
+    // A connection that went stale while idle says nothing of the engine's health.
+    if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
     if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
@@ -304,7 +306,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     if (error.code === "client_gone") return exchange.destroy(error);
     if (exchange.headSent) return exchange.end(openAiErrorEvent(error));
     const id = task?.id ?? this.requestId(exchange.headers);
-    const headers = errorHeaders(error, attempts > 0);
+    const headers = errorHeaders(error, attempts > 1);
     if (task !== undefined) headers["x-grid-route"] = `pop=${this.parts.config.pop.id};reason=none`;
     replyError(exchange, error, headers, id);
   }
@@ -334,7 +336,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
         `endpoint=${flight.endpointId};reason=${flight.choice};` +
         `hit=${Math.round(flight.matchedTokens)};hops=0`,
       "x-grid-overhead-ms": overheadMs,
-      "server-timing": `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, endpoint;dur=${engineMs}`,
+      "server-timing":
+        `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
     };
   }
 

@@ -54,7 +54,7 @@ function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Mill
     kvUsage: c.kvUsage[row],
     load: {
       source: record.loadSource,
-      ageMs: Math.round(nowMs - (c.sampleAtMs[row] as number)),
+      ageMs: ageOf(c.sampleAtMs[row], nowMs),
       errors: record.loadErrors,
     },
     learned: {
@@ -67,4 +67,9 @@ function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Mill
     requests: record.requests,
     failures: record.failures,
   };
+}
+
+/** Null = never said anything. */
+function ageOf(atMs: Millis, nowMs: Millis): Millis | null {
+  return Number.isFinite(atMs) ? Math.round(nowMs - atMs) : null;
 }

@@ -61,7 +61,7 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation"] as const;
+const FIXED = ["pop", "listen", "kernel", "implementation", "poll"] as const;
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -95,6 +95,7 @@ class RunningPop implements Pop {
     this.roster = new Roster({
       ...{ clock, rng, log, transport, kernel: this.kernel, table: this.table },
       poll: config.poll,
+      connectMs: config.timeouts.connectMs,
       onPhase: (row) => this.phaseSaid(row),
       onNew: (row) => this.stages.health.forget(row),
       onDown: (row, detail) => this.stages.endpointDown(row, detail),

@@ -50,6 +50,7 @@ export async function serve(
   caller: Caller,
 ): Promise<void> {
   let task: Task | undefined;
+  let attempts = 0;
   const tried: Row[] = [];
   const client = new Client(exchange);
   try {
@@ -64,16 +65,17 @@ export async function serve(
       const end = await attempt.run();
       stages.observe(flight, end);
       if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
-      tried.push(flight.row);
-      if (client.gone || end.error.retry !== "elsewhere" || tried.length > stages.retries) {
+      if (client.gone || end.error.retry === "never" || ++attempts > stages.retries) {
         throw end.error;
       }
+      // "same": the connection was stale, not the endpoint.
+      if (end.error.retry === "elsewhere") tried.push(flight.row);
     }
   } catch (cause) {
     const error = asGridError(cause);
     const ending = error.code === "client_gone" || client.gone ? "gone" : "refused";
     stages.finished(route, task, ending, error);
-    stages.rescue(exchange, error, task, tried.length);
+    stages.rescue(exchange, error, task, attempts);
   }
 }
 

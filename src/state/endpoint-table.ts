@@ -136,7 +136,7 @@ export class EndpointTable {
     };
     this.records[row] = record;
     this.rowOfId.set(spec.id, row);
-    this.reset(row, spec, nowMs);
+    this.reset(row, spec);
     this.declare(record, spec, region, tenants);
     return record;
   }
@@ -184,7 +184,7 @@ export class EndpointTable {
     return -1;
   }
 
-  private reset(row: Row, spec: EndpointSpec, nowMs: Millis): void {
+  private reset(row: Row, spec: EndpointSpec): void {
     const c = this.columns;
     c.inUse[row] = 1;
     c.down[row] = 1; // unroutable until the first probe answers
@@ -194,7 +194,8 @@ export class EndpointTable {
     c.sentTokens[row] = 0;
     c.ownTokens[row] = 0;
     c.waitingTokens[row] = 0;
-    c.sampleAtMs[row] = nowMs;
+    // Never polled: until the engine says something, our own counts are all there is.
+    c.sampleAtMs[row] = Number.NEGATIVE_INFINITY;
     c.freshUntilMs[row] = Number.POSITIVE_INFINITY;
     c.kvUsage[row] = 0.5;
     c.prefillRate[row] = spec.prefillTokensPerS / 1000;

@@ -225,7 +225,8 @@ export class SseTap {
         if (this.see(whole, 0, whole.length)) parts = [whole];
         kept = end;
       } else if (!this.see(chunk, from, end)) {
-        if (from > kept) (parts ??= []).push(chunk.subarray(kept, from));
+        parts ??= [];
+        if (from > kept) parts.push(chunk.subarray(kept, from));
         kept = end;
       }
       from = end;

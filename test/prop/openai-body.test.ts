@@ -77,7 +77,10 @@ describe("the canonical prompt", () => {
 });
 
 describe("the body for the engine", () => {
-  const unknown = fc.dictionary(text.map((name) => `x-${name}`), fc.jsonValue());
+  const unknown = fc.dictionary(
+    text.map((name) => `x-${name}`),
+    fc.jsonValue(),
+  );
   const before = fc.constantFrom("", " \n", "\ufeff", "\ufeff\t ");
 
   it("is the caller's, or it says the same and asks for usage", () => {

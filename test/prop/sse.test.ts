@@ -143,7 +143,10 @@ describe("what the tap forwards", () => {
         const text = framed(steps, end);
         const chunks = cut(encoder.encode(text), shares);
         expect(decoder.decode(tap(chunks, false).bytes)).toBe(text);
-        const without = framed(steps.filter((one) => !one.usageOnly), end);
+        const without = framed(
+          steps.filter((one) => !one.usageOnly),
+          end,
+        );
         expect(decoder.decode(tap(chunks, true).bytes)).toBe(without);
       }),
       { numRuns: RUNS },

@@ -1,4 +1,4 @@
-/** What only the Node transport promises: bounds on connections and origins, and no leak of them. */
+/** What only the Node transport promises: bounds on connections and origins, without a leak. */
 import { afterEach, expect, it } from "vitest";
 import { UndiciTransport } from "../../edge/transport-undici.ts";
 import { GridError } from "../../src/grid/errors.ts";

@@ -1,0 +1,76 @@
+/**
+ * The load bench: proxies side by side on one machine, in front of the same trivial upstream,
+ * under the same generator. Rounds go over all targets in turn (A B A B), since the machine's
+ * speed drifts: what is compared was measured seconds apart, and the median of the rounds counts.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { emptyRound, measure, PHASES } from "./measure.ts";
+import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
+import { machineReport, personReport, type Results } from "./report.ts";
+import { startTargets, startUpstream, type Target } from "./targets.ts";
+
+async function runRounds(
+  targets: Target[],
+  options: Options,
+  upstream: string,
+): Promise<Results[]> {
+  const all = targets.map((target): Results => ({ target, rounds: [] }));
+  // Unmeasured: pools fill, and a just-in-time compiler takes tens of thousands of requests.
+  const warmUp = { ...options, durationS: 3 };
+  for (const { target } of options.smoke ? [] : all) {
+    await measure("plain", target, warmUp, upstream, emptyRound());
+    await measure("stream", target, warmUp, upstream, emptyRound());
+  }
+  for (let round = 0; round < options.rounds; round++) {
+    for (const results of all) results.rounds.push(emptyRound());
+    for (const phase of PHASES) {
+      for (const { target, rounds } of all) {
+        if (!options.json && !options.smoke) {
+          process.stderr.write(`round ${round + 1}/${options.rounds} ${phase} ${target.name}\n`);
+        }
+        await measure(phase, target, options, upstream, rounds[round] as Results["rounds"][0]);
+      }
+    }
+  }
+  return all;
+}
+
+/** A bench that measured failures must not pass for one that measured work. */
+function failuresOf(all: Results[]): string[] {
+  return all
+    .filter(({ target }) => target.name === "gridpoint" || target.name === "direct")
+    .flatMap(({ target, rounds }) =>
+      rounds
+        .map((round) => round.plain.errors + round.stream.errors + round.ttftErrors)
+        .filter((errors) => errors > 0)
+        .map((errors) => `${target.name}: ${errors} failed requests in a round`),
+    );
+}
+
+async function run(options: Options): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "gridpoint-bench-"));
+  const upstream = await startUpstream();
+  let targets: Target[] = [];
+  try {
+    targets = await startTargets({ options, folder, upstream: upstream.base });
+    const all = await runRounds(targets, options, upstream.base);
+    console.log(options.json ? JSON.stringify(machineReport(all), null, 2) : personReport(all));
+    const failures = failuresOf(all);
+    for (const failure of failures) console.error(failure);
+    return failures.length === 0 ? 0 : 1;
+  } finally {
+    for (const target of targets) await target.running?.stop();
+    await upstream.running.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  process.exitCode = await run(parseOptions(process.argv.slice(2)));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  if (error instanceof UsageError) console.error(`\n${USAGE}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,120 @@
+/** One round over one target: what it costs, what it adds, what it holds, how fast it lets go. */
+import { cancelLoop, closedLoop, openLoop, type StreamRun } from "./generator.ts";
+import type { Options } from "./options.ts";
+import { plainLoad } from "./plain.ts";
+import { cpuUs, rssMb } from "./process-stat.ts";
+import { quantile } from "./quantile.ts";
+import type { Target } from "./targets.ts";
+
+export interface Quantiles {
+  p50: number;
+  p99: number;
+}
+
+export interface Round {
+  plain: { cpuUs: number; rps: number; errors: number };
+  stream: { cpuUsPerRequest: number; cpuUsPerChunk: number; rps: number; errors: number };
+  gapMs: Quantiles;
+  /** Absolute; the report subtracts what direct took in the same round. */
+  ttftMs: Quantiles;
+  ttftSlowMs: Quantiles;
+  ttftErrors: number;
+  cancelMs: Quantiles;
+  cancels: { asked: number; seen: number };
+  rssMb: number;
+}
+
+const quantiles = (samples: number[]): Quantiles => ({
+  p50: quantile(samples, 0.5),
+  p99: quantile(samples, 0.99),
+});
+
+/** Runs `work` and tells the CPU time that the target's processes took meanwhile. */
+async function costOf<T>(target: Target, work: () => Promise<T>): Promise<[T, number]> {
+  const pid = target.running?.pid;
+  const before = pid === undefined ? 0 : cpuUs(pid);
+  const result = await work();
+  return [result, pid === undefined ? Number.NaN : cpuUs(pid) - before];
+}
+
+export type Phase = "plain" | "stream" | "ttft" | "cancel";
+export const PHASES: readonly Phase[] = ["plain", "stream", "ttft", "cancel"];
+
+async function plainPhase(target: Target, options: Options, round: Round): Promise<void> {
+  const [run, cpu] = await costOf(target, () =>
+    plainLoad(target, options.connections, options.durationS),
+  );
+  round.plain = { cpuUs: cpu / run.requests, rps: run.rps, errors: run.errors };
+}
+
+/** Long streams: what a request costs besides its chunks disappears in 200 of them. */
+async function streamPhase(target: Target, options: Options, round: Round): Promise<void> {
+  const shape = { chunks: 200, gapMs: options.gapMs };
+  const [run, cpu] = await costOf(target, () =>
+    closedLoop(target, options.streams, options.durationS, shape),
+  );
+  round.stream.cpuUsPerChunk = cpu / run.chunks;
+  round.stream.errors = run.errors;
+  round.gapMs = quantiles(run.gapMs);
+}
+
+/** Short streams at a rate: 10 chunks, 10 ms apart. */
+async function ttftPhase(target: Target, options: Options, round: Round): Promise<void> {
+  const shape = { chunks: 10, gapMs: 10 };
+  const at = (rate: number): Promise<StreamRun> => openLoop(target, rate, options.durationS, shape);
+  const [run, cpu] = await costOf(target, () => at(options.rate));
+  round.ttftMs = quantiles(run.ttftMs);
+  round.ttftErrors = run.errors;
+  round.stream.cpuUsPerRequest = cpu / run.streams;
+  round.stream.rps = run.streams / run.seconds;
+  if (options.smoke) round.ttftSlowMs = round.ttftMs;
+  else round.ttftSlowMs = quantiles((await at(options.rate / 5)).ttftMs);
+}
+
+async function cancelPhase(
+  target: Target,
+  options: Options,
+  upstream: string,
+  round: Round,
+): Promise<void> {
+  if (options.cancels === 0) return;
+  const run = await cancelLoop(target, upstream, options.cancels);
+  round.cancelMs = quantiles(run.cancelMs);
+  round.cancels = { asked: run.asked, seen: run.cancelMs.length };
+}
+
+export const emptyRound = (): Round => {
+  const none = { p50: Number.NaN, p99: Number.NaN };
+  return {
+    plain: { cpuUs: Number.NaN, rps: Number.NaN, errors: 0 },
+    stream: {
+      cpuUsPerRequest: Number.NaN,
+      cpuUsPerChunk: Number.NaN,
+      rps: Number.NaN,
+      errors: 0,
+    },
+    gapMs: none,
+    ttftMs: none,
+    ttftSlowMs: none,
+    ttftErrors: 0,
+    cancelMs: none,
+    cancels: { asked: 0, seen: 0 },
+    rssMb: Number.NaN,
+  };
+};
+
+export async function measure(
+  phase: Phase,
+  target: Target,
+  options: Options,
+  upstream: string,
+  round: Round,
+): Promise<void> {
+  if (phase === "plain") await plainPhase(target, options, round);
+  else if (phase === "stream") await streamPhase(target, options, round);
+  else if (phase === "ttft") await ttftPhase(target, options, round);
+  else await cancelPhase(target, options, upstream, round);
+  const pid = target.running?.pid;
+  // The most that was held at the end of any phase.
+  if (pid !== undefined) round.rssMb = Math.max(round.rssMb || 0, rssMb(pid));
+}

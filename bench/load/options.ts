@@ -1,0 +1,117 @@
+/** The command line of the load bench. */
+import { parseArgs } from "node:util";
+
+export const TARGETS = ["direct", "gridpoint", "haproxy", "nginx", "portkey"] as const;
+export type TargetName = (typeof TARGETS)[number];
+
+export interface Options {
+  targets: TargetName[];
+  /** Seconds per phase. */
+  durationS: number;
+  rounds: number;
+  /** Streamed requests per second of the TTFT phase; measured at a fifth of it as well. */
+  rate: number;
+  /** Connections of the plain phase. */
+  connections: number;
+  /** Streams held open in the per-chunk phase, and how they are paced. */
+  streams: number;
+  gapMs: number;
+  cancels: number;
+  json: boolean;
+  smoke: boolean;
+  node: string;
+  /** Folder whose node_modules holds @portkey-ai/gateway; "" = look beside this checkout. */
+  portkey: string;
+}
+
+export class UsageError extends Error {}
+
+export const USAGE = `npm run bench:load -- [options]
+
+  --targets LIST   of ${TARGETS.join(",")} (default: all that are installed)
+  --duration S     seconds per phase, 0.1..60 (3)
+  --rounds N       rounds over all targets, 1..20 (3)
+  --rate N         streamed requests per second for TTFT, 1..5000 (500)
+  --connections N  connections of the plain phase, 1..256 (16)
+  --streams N      streams held open in the per-chunk phase, 1..512 (32)
+  --gap MS         time between two chunks of a stream, 1..1000 (5)
+  --cancels N      cancelled streams per round, 0..2000 (100)
+  --node PATH      the Node that runs gridpoint and portkey (this one)
+  --portkey DIR    folder with node_modules/@portkey-ai/gateway
+  --json           one JSON object for machines
+  --smoke          under 3 s, direct and gridpoint only
+`;
+
+function within(name: string, text: string, low: number, high: number): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= low && value <= high) return value;
+  throw new UsageError(`--${name} must be a number between ${low} and ${high}, not "${text}"`);
+}
+
+function targetsOf(text: string | undefined): TargetName[] {
+  if (text === undefined) return [...TARGETS];
+  const names = text.split(",");
+  const known: readonly string[] = TARGETS;
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong !== undefined) {
+    throw new UsageError(`--targets: "${wrong}" is none of ${TARGETS.join(", ")}`);
+  }
+  // Added time is measured against direct: it is always there.
+  return [...new Set(["direct", ...names])] as TargetName[];
+}
+
+function valuesOf(args: string[]) {
+  const text = { type: "string" } as const;
+  return parseArgs({
+    args,
+    options: {
+      targets: text,
+      duration: { ...text, default: "3" },
+      rounds: { ...text, default: "3" },
+      rate: { ...text, default: "500" },
+      connections: { ...text, default: "16" },
+      streams: { ...text, default: "32" },
+      gap: { ...text, default: "5" },
+      cancels: { ...text, default: "100" },
+      node: { ...text, default: process.execPath },
+      portkey: { ...text, default: "" },
+      json: { type: "boolean", default: false },
+      smoke: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  }).values;
+}
+
+/** @throws Error that names the option to change. */
+export function parseOptions(args: string[]): Options {
+  const values = valuesOf(args);
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const options: Options = {
+    targets: targetsOf(values.targets),
+    durationS: within("duration", values.duration, 0.1, 60),
+    rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
+    rate: within("rate", values.rate, 1, 5_000),
+    connections: Math.trunc(within("connections", values.connections, 1, 256)),
+    streams: Math.trunc(within("streams", values.streams, 1, 512)),
+    gapMs: Math.trunc(within("gap", values.gap, 1, 1_000)),
+    cancels: Math.trunc(within("cancels", values.cancels, 0, 2_000)),
+    json: values.json,
+    smoke: values.smoke,
+    node: values.node,
+    portkey: values.portkey,
+  };
+  if (!options.smoke) return options;
+  return {
+    ...options,
+    targets: values.targets === undefined ? ["direct", "gridpoint"] : options.targets,
+    durationS: 0.2,
+    rounds: 1,
+    rate: 200,
+    connections: 4,
+    streams: 8,
+    cancels: 10,
+  };
+}

@@ -1,0 +1,195 @@
+/** Rounds to rows: medians over the rounds, differences and ratios taken inside each round. */
+import { execFileSync } from "node:child_process";
+import type { Round, Quantiles } from "./measure.ts";
+import { median } from "./quantile.ts";
+import type { Target } from "./targets.ts";
+
+export interface Results {
+  target: Target;
+  rounds: Round[];
+}
+
+type Maybe = number | null;
+interface MaybeQuantiles {
+  p50: Maybe;
+  p99: Maybe;
+}
+
+/** The machine-readable form; null = does not apply to this row, or was not seen. */
+export interface Row {
+  target: string;
+  runtime: string;
+  streamed: boolean;
+  cpuUsPerRequest: Maybe;
+  cpuUsPerChunk: Maybe;
+  rps: Maybe;
+  ttftAddedMs: MaybeQuantiles;
+  rssMb: Maybe;
+  cancelMs: MaybeQuantiles;
+}
+
+const rounded = (value: number): Maybe =>
+  Number.isFinite(value) ? Math.round(value * 1_000) / 1_000 : null;
+
+const NOTHING: MaybeQuantiles = { p50: null, p99: null };
+
+const middle = (rounds: Round[], pick: (round: Round) => number): Maybe =>
+  rounded(median(rounds.map(pick)));
+
+/** Time added against direct, round by round, so that the machine's mood cancels out. */
+function added(
+  results: Results,
+  direct: Results,
+  pick: (round: Round) => Quantiles,
+): MaybeQuantiles {
+  const difference = (share: "p50" | "p99"): Maybe =>
+    rounded(
+      median(
+        results.rounds.map(
+          (round, at) => pick(round)[share] - pick(direct.rounds[at] as Round)[share],
+        ),
+      ),
+    );
+  return { p50: difference("p50"), p99: difference("p99") };
+}
+
+function rowsOf(results: Results, direct: Results): Row[] {
+  const { target, rounds } = results;
+  const rssMb = middle(rounds, (round) => round.rssMb);
+  const both = { target: target.name, runtime: target.runtime };
+  return [
+    {
+      ...both,
+      streamed: false,
+      cpuUsPerRequest: middle(rounds, (round) => round.plain.cpuUs),
+      cpuUsPerChunk: null,
+      rps: middle(rounds, (round) => round.plain.rps),
+      ttftAddedMs: NOTHING,
+      rssMb,
+      cancelMs: NOTHING,
+    },
+    {
+      ...both,
+      streamed: true,
+      cpuUsPerRequest: middle(rounds, (round) => round.stream.cpuUsPerRequest),
+      cpuUsPerChunk: middle(rounds, (round) => round.stream.cpuUsPerChunk),
+      rps: middle(rounds, (round) => round.stream.rps),
+      ttftAddedMs: added(results, direct, (round) => round.ttftMs),
+      rssMb,
+      cancelMs: {
+        p50: middle(rounds, (round) => round.cancelMs.p50),
+        p99: middle(rounds, (round) => round.cancelMs.p99),
+      },
+    },
+  ];
+}
+
+function commitOf(): string {
+  try {
+    const args = ["rev-parse", "--short", "HEAD"];
+    const text = execFileSync("git", args, { stdio: ["ignore", "pipe", "ignore"] });
+    return text.toString().trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+export function machineReport(all: Results[]): { commit: string; rows: Row[] } {
+  const direct = all.find((results) => results.target.name === "direct") as Results;
+  return { commit: commitOf(), rows: all.flatMap((results) => rowsOf(results, direct)) };
+}
+
+const cell = (value: Maybe, digits = 1): string => (value === null ? "-" : value.toFixed(digits));
+
+function table(lines: string[][]): string {
+  const widths = (lines[0] as string[]).map((_, column) =>
+    Math.max(...lines.map((line) => (line[column] as string).length)),
+  );
+  const padded = (line: string[]): string =>
+    line
+      .map((text, column) => {
+        const width = widths[column] as number;
+        return column === 0 ? text.padEnd(width) : text.padStart(width);
+      })
+      .join("  ");
+  return lines.map(padded).join("\n");
+}
+
+/** Median over the rounds of what gridpoint costs divided by what the peer costs. */
+function ratioLine(grid: Results, peer: Results): string {
+  const ratio = (pick: (round: Round) => number): string =>
+    cell(
+      rounded(median(grid.rounds.map((round, at) => pick(round) / pick(peer.rounds[at] as Round)))),
+      2,
+    );
+  return (
+    `gridpoint / ${peer.target.name}: ` +
+    `CPU per plain request ${ratio((round) => round.plain.cpuUs)}, ` +
+    `per streamed request ${ratio((round) => round.stream.cpuUsPerRequest)}, ` +
+    `per chunk ${ratio((round) => round.stream.cpuUsPerChunk)}`
+  );
+}
+
+const HEADINGS = [
+  "target",
+  "runtime",
+  "us/plain",
+  "plain rps",
+  "us/stream",
+  "us/chunk",
+  "+ttft p50",
+  "p99 ms",
+  "slow p50",
+  "p99 ms",
+  "gap p99 ms",
+  "cancel p50",
+  "p99 ms",
+  "cancels",
+  "rss MB",
+  "errors",
+];
+
+function personLine(results: Results, direct: Results): string[] {
+  const [plain, streamed] = rowsOf(results, direct) as [Row, Row];
+  const { target, rounds } = results;
+  const slow = added(results, direct, (round) => round.ttftSlowMs);
+  const sum = (pick: (round: Round) => number): number =>
+    rounds.reduce((total, round) => total + pick(round), 0);
+  const errors = sum((round) => round.plain.errors + round.stream.errors + round.ttftErrors);
+  return [
+    target.name,
+    target.runtime,
+    cell(plain.cpuUsPerRequest),
+    cell(plain.rps, 0),
+    cell(streamed.cpuUsPerRequest),
+    cell(streamed.cpuUsPerChunk),
+    cell(streamed.ttftAddedMs.p50, 2),
+    cell(streamed.ttftAddedMs.p99, 2),
+    cell(slow.p50, 2),
+    cell(slow.p99, 2),
+    cell(
+      middle(rounds, (round) => round.gapMs.p99),
+      2,
+    ),
+    cell(streamed.cancelMs.p50, 2),
+    cell(streamed.cancelMs.p99, 2),
+    `${sum((round) => round.cancels.seen)}/${sum((round) => round.cancels.asked)}`,
+    cell(plain.rssMb, 0),
+    String(errors),
+  ];
+}
+
+export function personReport(all: Results[]): string {
+  const direct = all.find((results) => results.target.name === "direct") as Results;
+  const grid = all.find((results) => results.target.name === "gridpoint");
+  const peers = all.filter(({ target }) => target.running !== undefined && target !== grid?.target);
+  const ratios = grid === undefined ? [] : peers.map((peer) => ratioLine(grid, peer));
+  return [
+    table([HEADINGS, ...all.map((results) => personLine(results, direct))]),
+    "",
+    ...ratios,
+    "CPU is user and system time of the target's processes. +ttft is against direct in the same",
+    "round; slow is a fifth of the rate. cancels: how many of the left streams the upstream saw",
+    "end early.",
+  ].join("\n");
+}

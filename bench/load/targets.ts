@@ -1,0 +1,211 @@
+/**
+ * What is measured, each started as its users would for this job: loopback, one worker or thread,
+ * keep-alive pools to the upstream, no buffering of streams, no access logs. Portkey's published
+ * package answers 500 on every stream with the newest versions of its own dependencies, so
+ * install it in a folder of its own with those that it was locked to, and name the folder with
+ * --portkey:
+ *   {"dependencies": {"@portkey-ai/gateway": "1.15.2"},
+ *    "overrides": {"@hono/node-server": "1.13.8", "hono": "4.9.7"}}
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Site } from "./generator.ts";
+import type { Options, TargetName } from "./options.ts";
+import { accepts, announced, freePort, launch, until, type Running } from "./process.ts";
+
+export interface Target extends Site {
+  name: TargetName;
+  runtime: string;
+  /** undefined = no process of its own (direct). */
+  running: Running | undefined;
+}
+
+export interface Scene {
+  options: Options;
+  /** Temporary folder for configs; the caller removes it. */
+  folder: string;
+  upstream: string;
+}
+
+/** undefined = not installed here, with the reason on stderr. */
+type Start = (scene: Scene) => Promise<Target | undefined>;
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+function versionOf(command: string, args: string[]): string | undefined {
+  try {
+    // nginx prints its version on stderr.
+    const script = `"$0" "$@" 2>&1`;
+    const text = execFileSync("sh", ["-c", script, command, ...args], { encoding: "utf8" });
+    return /\d+\.\d+[.\d]*/.exec(text)?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
+const nodeVersion = (path: string): string => `node ${versionOf(path, ["--version"]) ?? "?"}`;
+
+export async function startUpstream(): Promise<{ running: Running; base: string }> {
+  const script = fileURLToPath(new URL("./upstream.ts", import.meta.url));
+  const running = launch(process.execPath, [script]);
+  const base = await until(running, "the upstream", () => announced(running));
+  return { running, base };
+}
+
+const startDirect: Start = async ({ upstream }) => ({
+  name: "direct",
+  runtime: "none",
+  base: upstream,
+  headers: {},
+  running: undefined,
+});
+
+/** The PoP's config for the bench: nothing may be held back, no limit may bite. */
+const gridpointConfig = (upstream: string): unknown => ({
+  pop: { id: "bench", tier: "edge", region: "bench" },
+  listen: { host: "127.0.0.1", port: 0 },
+  endpoints: [
+    {
+      id: "upstream",
+      url: upstream,
+      engine: "vllm",
+      tier: "edge",
+      models: ["bench"],
+      maxInFlight: 4096,
+      prefillBudgetTokens: 1_000_000,
+    },
+  ],
+});
+
+const startGridpoint: Start = async ({ options, folder, upstream }) => {
+  const cli = join(ROOT, "edge/cli.ts");
+  if (!existsSync(cli)) throw new Error(`${cli} is not there`);
+  const config = join(folder, "gridpoint.json");
+  writeFileSync(config, JSON.stringify(gridpointConfig(upstream)));
+  const running = launch(options.node, [cli, "serve", "--config", config]);
+  const base = await until(running, "gridpoint", () => announced(running));
+  await until(running, "gridpoint", async () => {
+    const ready = await fetch(`${base}/readyz`);
+    await ready.arrayBuffer();
+    return ready.ok ? true : undefined;
+  });
+  return { name: "gridpoint", runtime: nodeVersion(options.node), base, headers: {}, running };
+};
+
+const haproxyConfig = (port: number, upstream: string): string => `global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  timeout http-keep-alive 60s
+  option abortonclose
+  option http-no-delay
+  http-reuse always
+frontend bench
+  bind 127.0.0.1:${port}
+  default_backend engine
+backend engine
+  server upstream ${new URL(upstream).host} pool-max-conn 1024
+`;
+
+const startHaproxy: Start = async ({ folder, upstream }) => {
+  const version = versionOf("haproxy", ["-v"]);
+  if (version === undefined) return undefined;
+  const port = await freePort();
+  const config = join(folder, "haproxy.cfg");
+  writeFileSync(config, haproxyConfig(port, upstream));
+  const running = launch("haproxy", ["-db", "-f", config]);
+  await until(running, "haproxy", () => accepts(port));
+  const base = `http://127.0.0.1:${port}`;
+  return { name: "haproxy", runtime: `haproxy ${version}`, base, headers: {}, running };
+};
+
+const nginxConfig = (port: number, upstream: string, folder: string): string => `daemon off;
+${process.getuid?.() === 0 ? "user root;" : ""}
+worker_processes 1;
+pid ${folder}/nginx.pid;
+error_log stderr crit;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  keepalive_requests 10000000;
+  client_body_temp_path ${folder}/nginx-body;
+  proxy_temp_path ${folder}/nginx-proxy;
+  fastcgi_temp_path ${folder}/nginx-fastcgi;
+  uwsgi_temp_path ${folder}/nginx-uwsgi;
+  scgi_temp_path ${folder}/nginx-scgi;
+  upstream engine {
+    server ${new URL(upstream).host};
+    keepalive 1024;
+    keepalive_requests 10000000;
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / {
+      proxy_pass http://engine;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }
+  }
+}
+`;
+
+const startNginx: Start = async ({ folder, upstream }) => {
+  const version = versionOf("nginx", ["-v"]);
+  if (version === undefined) return undefined;
+  const port = await freePort();
+  const config = join(folder, "nginx.conf");
+  writeFileSync(config, nginxConfig(port, upstream, folder));
+  const running = launch("nginx", ["-p", folder, "-c", config, "-e", "stderr"]);
+  await until(running, "nginx", () => accepts(port));
+  const base = `http://127.0.0.1:${port}`;
+  return { name: "nginx", runtime: `nginx ${version}`, base, headers: {}, running };
+};
+
+const startPortkey: Start = async ({ options, upstream }) => {
+  const start = "node_modules/@portkey-ai/gateway/build/start-server.js";
+  const script = join(options.portkey === "" ? ROOT : options.portkey, start);
+  if (!existsSync(script)) return undefined;
+  const port = await freePort();
+  const running = launch(options.node, [script, `--port=${port}`, "--headless"], {
+    TRUSTED_CUSTOM_HOSTS: "127.0.0.1,localhost",
+  });
+  await until(running, "portkey", () => accepts(port));
+  return {
+    name: "portkey",
+    runtime: nodeVersion(options.node),
+    base: `http://127.0.0.1:${port}`,
+    headers: { "x-portkey-provider": "openai", "x-portkey-custom-host": `${upstream}/v1` },
+    running,
+  };
+};
+
+const STARTS: Record<TargetName, Start> = {
+  direct: startDirect,
+  gridpoint: startGridpoint,
+  haproxy: startHaproxy,
+  nginx: startNginx,
+  portkey: startPortkey,
+};
+
+/** Starts all that are asked for and there; says on stderr which are not. */
+export async function startTargets(scene: Scene): Promise<Target[]> {
+  const targets: Target[] = [];
+  for (const name of scene.options.targets) {
+    try {
+      const target = await STARTS[name](scene);
+      if (target === undefined) console.error(`${name}: not installed here, left out`);
+      else targets.push(target);
+    } catch (error) {
+      for (const target of targets) await target.running?.stop();
+      throw error;
+    }
+  }
+  return targets;
+}

@@ -1,0 +1,145 @@
+/**
+ * A client that leaves frees the engine within 50 ms, wherever its request is at that moment: in
+ * the PoP's queue, in prefill, in mid-stream, or in a plain answer. Client and engine live in
+ * this process and read one clock; the engine's freed slot is what counts, not our bookkeeping.
+ * GRIDPOINT_CANCELS=1000 runs the long form.
+ */
+import { request, type ClientRequest } from "node:http";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually, inFlight, popState, type ServerProcess, startPop } from "./pop-process.ts";
+import { RogueEngine } from "./rogue-engine.ts";
+
+const CANCELS = Math.max(40, Number(process.env["GRIDPOINT_CANCELS"] ?? 200));
+const PER_STATE = Math.ceil(CANCELS / 4);
+const AT_ONCE = 10;
+const WITHIN_MS = 50;
+
+let rogue: RogueEngine;
+let pop: ServerProcess;
+
+beforeAll(async () => {
+  rogue = await RogueEngine.start(["prefill", "stream", "plain", "narrow"], ({ body }) => {
+    if (body.user === "good") return { kind: "good" };
+    if (body.model === "stream") return { kind: "good", tokens: 10_000, gapMs: 5 };
+    return body.user === "holder" ? { kind: "falls-silent", tokens: 1 } : { kind: "silent" };
+  });
+  const wide = { engine: "vllm", url: rogue.base, prefillBudgetTokens: 1_000_000 };
+  pop = await startPop({
+    endpoints: [
+      { ...wide, id: "wide", models: ["prefill", "stream", "plain"] },
+      { ...wide, id: "narrow", models: ["narrow"], maxInFlight: 1 },
+    ],
+  });
+});
+
+afterAll(async () => {
+  await pop?.stop();
+  await rogue?.stop();
+});
+
+interface Caller {
+  request: ClientRequest;
+  /** Bytes of the answer's body so far. */
+  received: number;
+}
+
+function ask(model: string, stream: boolean, user = ""): Caller {
+  const outgoing = request(`${pop.base}/v1/chat/completions`, {
+    method: "POST",
+    agent: false,
+    headers: { "content-type": "application/json" },
+  });
+  const caller: Caller = { request: outgoing, received: 0 };
+  outgoing.on("error", () => {});
+  outgoing.on("response", (response) => {
+    response.on("error", () => {});
+    response.on("data", (bytes: Buffer) => {
+      caller.received += bytes.length;
+    });
+  });
+  const messages = [{ role: "user", content: `Leave while this is answered. ${model}` }];
+  outgoing.end(JSON.stringify({ model, stream, user, messages }));
+  return caller;
+}
+
+/** Lets all leave in one turn; the slowest freed slot, in milliseconds after that. */
+async function leave(callers: Caller[]): Promise<number> {
+  rogue.leftAtMs.length = 0;
+  const startMs = performance.now();
+  for (const caller of callers) caller.request.destroy();
+  await eventually(
+    `${callers.length} engine slots free`,
+    () => rogue.leftAtMs.length >= callers.length,
+    2_000,
+  );
+  return Math.max(...rogue.leftAtMs) - startMs;
+}
+
+async function inBatches(run: (count: number) => Promise<number>): Promise<number[]> {
+  const slowest: number[] = [];
+  for (let left = PER_STATE; left > 0; left -= AT_ONCE) {
+    slowest.push(await run(Math.min(left, AT_ONCE)));
+  }
+  return slowest;
+}
+
+const many = (count: number, one: () => Caller): Caller[] => Array.from({ length: count }, one);
+
+test("in prefill: the engine is told before it has sent a head", async () => {
+  const slowest = await inBatches(async (count) => {
+    const callers = many(count, () => ask("prefill", true));
+    await eventually("all in prefill", () => rogue.active === count);
+    return leave(callers);
+  });
+  expect(Math.max(...slowest)).toBeLessThan(WITHIN_MS);
+});
+
+test("in mid-stream", async () => {
+  const slowest = await inBatches(async (count) => {
+    const callers = many(count, () => ask("stream", true));
+    await eventually("all receive", () => callers.every((caller) => caller.received > 0));
+    return leave(callers);
+  });
+  expect(Math.max(...slowest)).toBeLessThan(WITHIN_MS);
+});
+
+test("in a plain answer", async () => {
+  const slowest = await inBatches(async (count) => {
+    const callers = many(count, () => ask("plain", false));
+    await eventually("all at the engine", () => rogue.active === count);
+    return leave(callers);
+  });
+  expect(Math.max(...slowest)).toBeLessThan(WITHIN_MS);
+});
+
+test("in the queue: the engine never hears of them", async () => {
+  const holder = ask("narrow", true, "holder");
+  await eventually("the place is taken", () => holder.received > 0);
+  const before = rogue.requests;
+  await inBatches(async (count) => {
+    const callers = many(count, () => ask("narrow", true));
+    await eventually("all in the queue", async () => (await queued()) === count);
+    const startMs = performance.now();
+    for (const caller of callers) caller.request.destroy();
+    await eventually("the queue is empty", async () => (await queued()) === 0, 2_000);
+    return performance.now() - startMs;
+  });
+  expect(await leave([holder])).toBeLessThan(WITHIN_MS);
+  expect(rogue.requests).toBe(before);
+});
+
+test("nothing stays behind, and the PoP serves", async () => {
+  expect(rogue.active).toBe(0);
+  await eventually("no request counts as running", async () => (await inFlight(pop)) === 0, 2_000);
+  const body = JSON.stringify({
+    model: "narrow",
+    user: "good",
+    messages: [{ role: "user", content: "hello" }],
+  });
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${pop.base}/v1/chat/completions`, { method: "POST", headers, body });
+  expect(answer.status).toBe(200);
+  expect(await answer.text()).toContain("word");
+});
+
+const queued = async (): Promise<number> => (await popState(pop)).queue.length;

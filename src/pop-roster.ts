@@ -194,6 +194,7 @@ export class Roster {
     columns.capabilities[row] = probed ?? defaultCapabilities(spec);
     if (probe.version !== undefined) record.version = probe.version;
     this.mirror(row, spec.kvTokens ?? probe.kvTokens);
+    this.bound(row, spec, probe.slots);
     if (before !== probe.phase) {
       this.host.log(up ? "info" : "warn", `endpoint is ${probe.phase}`, {
         endpoint: spec.id,
@@ -232,6 +233,13 @@ export class Roster {
     columns.sampleAtMs[row] = sample.atMs;
     columns.kvUsage[row] = sample.kvUsage ?? UNKNOWN_KV_USAGE;
     this.mirror(row, record.spec.kvTokens ?? sample.kvTokens);
+    this.bound(row, record.spec, sample.slots);
+  }
+
+  /** More than it has slots for would wait inside it, where nothing can be moved any more. */
+  private bound(row: Row, spec: EndpointSpec, slots: number | undefined): void {
+    if (slots === undefined) return;
+    this.host.table.columns.inFlightCap[row] = Math.min(spec.maxInFlight, Math.max(slots, 1));
   }
 
   /** Tells the kernel how many chunks the engine's cache can hold, so that it forgets alike. */

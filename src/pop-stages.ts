@@ -176,9 +176,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
   canStart(row: Row): boolean {
     const { columns, records } = this.parts.table;
     const budget = records[row]?.spec.prefillBudgetTokens ?? 0;
+    // What is on the way to a far endpoint is not in its hands yet: one round trip's worth more.
+    const onTheWay = columns.rttMs[row] * columns.prefillRate[row];
     return (
-      (columns.inFlight[row] as number) < (columns.inFlightCap[row] as number) &&
-      (columns.ownTokens[row] as number) <= budget
+      columns.inFlight[row] < columns.inFlightCap[row] &&
+      columns.ownTokens[row] <= budget + onTheWay
     );
   }
 
@@ -210,6 +212,10 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const { waitingTokens } = this.parts.table.columns;
     const left = (waitingTokens[row] as number) + tokens;
     waitingTokens[row] = left > 1e-6 ? left : 0;
+  }
+
+  clearWaiting(): void {
+    this.parts.table.columns.waitingTokens.fill(0);
   }
 
   refuse(task: Task, decision: Decision): GridError {

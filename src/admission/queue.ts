@@ -25,6 +25,8 @@ export interface QueueHost<Flight> {
   start(task: Task, decision: Decision): Flight;
   /** Counts waiting work against an endpoint, so that later decisions see it. */
   waiting(row: Row, tokens: Tokens): void;
+  /** Nothing waits anywhere: the count begins anew. */
+  clearWaiting(): void;
   /** Why nobody can take it, as the error for the caller. */
   refuse(task: Task, decision: Decision): GridError;
   /** Predicted seconds until there is room. */
@@ -95,27 +97,31 @@ export class WaitQueue<Flight> {
   /**
    * Something freed at `row` (-1: somewhere): start whoever can, first in order first. Tickets
    * that wait for that row are looked at as long as it has room, a few others in case it is
-   * now their best place too.
+   * now their best place too. What waits is counted anew on the way, so that everybody sees the
+   * work of those before it and not of those behind.
    */
   wake(row: Row): void {
+    if (this.tickets.length === 0) return;
     let decisions = 0;
     let misses = 0;
-    for (let at = 0; at < this.tickets.length && decisions < DECISIONS_PER_WAKE; ) {
-      const ticket = this.tickets[at] as Ticket<Flight>;
+    const left: Ticket<Flight>[] = [];
+    this.host.clearWaiting();
+    for (const ticket of this.tickets) {
       const due =
         ticket.row === row ? this.host.canStart(row) : row < 0 || misses < MISSES_PER_WAKE;
-      if (!due) {
-        at++;
-        continue;
-      }
-      decisions++;
-      if (this.retry(ticket)) {
-        misses = 0;
-      } else {
+      if (due && decisions < DECISIONS_PER_WAKE) {
+        decisions++;
+        if (this.retry(ticket)) {
+          misses = 0;
+          continue;
+        }
         misses++;
-        at++;
+      } else {
+        this.host.waiting(ticket.row, ticket.tokens);
       }
+      left.push(ticket);
     }
+    this.tickets = left;
   }
 
   /** Refuses whoever has waited too long. Call a few times a second. */
@@ -140,7 +146,6 @@ export class WaitQueue<Flight> {
 
   /** Decides a waiting ticket anew; true when it has left the queue. */
   private retry(ticket: Ticket<Flight>): boolean {
-    this.host.waiting(ticket.row, -ticket.tokens);
     const decision = this.host.decide(ticket.task, ticket.tried);
     const startable = decision.row >= 0 && this.host.canStart(decision.row);
     if (decision.row >= 0 && !startable) {
@@ -148,7 +153,6 @@ export class WaitQueue<Flight> {
       return false;
     }
     ticket.open = false;
-    this.tickets.splice(this.tickets.indexOf(ticket), 1);
     if (startable) ticket.resolve(this.host.start(ticket.task, decision));
     else ticket.reject(this.host.refuse(ticket.task, decision));
     return true;

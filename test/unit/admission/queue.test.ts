@@ -14,8 +14,11 @@ function grid() {
   const free = [1, 1];
   const waiting = [0, 0];
   const wants = new Map<string, number>();
+  /** Work that each decision saw waiting before it. */
+  const ahead: number[] = [];
   const host: QueueHost<Flight> = {
     decide(task) {
+      ahead.push(waiting[wants.get(task.id) ?? 0]);
       const row = wants.get(task.id) ?? 0;
       const excluded = new Uint32Array(EXCLUSIONS.length);
       return { row, uncachedTokens: 100, excluded } as Decision;
@@ -28,6 +31,7 @@ function grid() {
     waiting(row, tokens) {
       waiting[row] += tokens;
     },
+    clearWaiting: () => void waiting.fill(0),
     refuse: () => new GridError("no_endpoint", "nobody"),
     retryAfterS: () => 7,
   };
@@ -35,7 +39,7 @@ function grid() {
   const leaves: ((error: GridError) => void)[] = [];
   const turn = (id: string, nowMs = 0) =>
     queue.turn({ id } as Task, [], nowMs, (leave) => leaves.push(leave));
-  return { free, waiting, wants, queue, turn, leaves };
+  return { free, waiting, wants, queue, turn, leaves, ahead };
 }
 
 describe("the wait queue binds late", () => {
@@ -58,6 +62,14 @@ describe("the wait queue binds late", () => {
     queue.wake(0);
     expect(await c).toEqual({ id: "c", row: 0 });
     expect(waiting[0]).toBe(0);
+  });
+
+  test("a waiting request sees the work before it, not the work behind", () => {
+    const { turn, queue, ahead } = grid();
+    for (const id of ["a", "b", "c", "d"]) void turn(id);
+    ahead.length = 0;
+    queue.wake(-1);
+    expect(ahead).toEqual([0, 100, 200]);
   });
 
   test("nobody overtakes those who wait for the same endpoint", async () => {

@@ -12,6 +12,7 @@ const TINY: KernelOptions = {
   rows: ROWS,
   chunkBytes: 64,
   indexBytes: ROWS * 32 + 20 * (384 + 512),
+  digestBytes: ROWS * 32 + 16 * 1024,
   promptBytesMax: 4096,
 };
 
@@ -44,6 +45,7 @@ const endpoint = fc.record({
   kvUsage: fc.constantFrom(0, 0.25, 0.5, 0.5, 0.9, 1, NaN),
   prefillRate: fc.constantFrom(0, 0.5, 1, 3, 10),
   trust: fc.constantFrom(1, 1, 1, 0.7, 0),
+  digestDiscount: fc.constantFrom(0, 0, 0, 0.3, 1),
   priceIn: fc.constantFrom(0, 0, 0, 1, 1.1),
   priceCached: fc.constantFrom(0, 0, 0, 0.1),
   priceOut: fc.constantFrom(0, 0, 0, 2),
@@ -62,6 +64,7 @@ const USUAL = [
   "kvUsage",
   "prefillRate",
   "trust",
+  "digestDiscount",
   "priceIn",
   "priceCached",
   "priceOut",
@@ -263,7 +266,8 @@ test("hashes of random texts and bytes are the same, however they are cut in pie
 });
 
 test.each([1024, 4096] as const)("kernel and twin agree at %i rows", (rows) => {
-  const options: KernelOptions = { ...TINY, rows, indexBytes: 2 * 1024 * 1024 };
+  const digestBytes = 2 * 1024 * 1024;
+  const options: KernelOptions = { ...TINY, rows, indexBytes: 2 * 1024 * 1024, digestBytes };
   const [kernel, twin] = [wasmKernel(options), referenceKernel(options)];
   const wide = endpoint.chain((one) =>
     fc.integer({ min: 0, max: rows - 1 }).map((at) => ({ ...one, row: at })),

@@ -5,7 +5,8 @@
  * full table or an empty pool refuses what is new, so it never says more than it was told. It is a
  * set: two chunks of a row with equal bits are one hash here, and the sender counts them.
  *
- *     slot u32 × 2: hash + 1 (0 = empty) │ kind 2 bits, rows 2 × 12 bits or number of the mask
+ *     slot u32 × 2: hash + 1 (0 = empty) │ kind 2 bits, rows 2 × 12 bits or number of the mask;
+ *                   a single row stands twice
  *     mask u64[words]; a free one begins with the number of the next + 1
  *     row record u32 × 8: held (the rest is feed.ts)
  */
@@ -21,8 +22,10 @@ const SEGMENTS_MIN: u64 = 4;
 const HASHES: u32 = 0xffffff;
 
 const TWO: u32 = 1 << 30;
-const WIDE: u32 = 2 << 30;
+export const WIDE: u32 = 2 << 30;
 const KIND: u32 = 3 << 30;
+/** In place of holders: the hash is not there. */
+export const UNKNOWN: u32 = 0xffffffff;
 
 let rowsAt: usize = 0;
 let slotsAt: usize = 0;
@@ -99,19 +102,19 @@ function probe(hash: u32): u32 {
 
 // @ts-ignore: decorator
 @inline
-function maskAt(mask: u32): usize {
-  return masksAt + (<usize>mask * words << 3);
+export function maskOf(rowsOf: u32): usize {
+  return masksAt + (<usize>(rowsOf & ~KIND) * words << 3);
 }
 
 // @ts-ignore: decorator
 @inline
-function firstOf(rowsOf: u32): u32 {
+export function firstOf(rowsOf: u32): u32 {
   return rowsOf & 0xfff;
 }
 
 // @ts-ignore: decorator
 @inline
-function secondOf(rowsOf: u32): u32 {
+export function secondOf(rowsOf: u32): u32 {
   return (rowsOf >> 12) & 0xfff;
 }
 
@@ -138,8 +141,8 @@ function exclude(set: usize, row: u32): void {
 // @ts-ignore: decorator
 @inline
 function isHolder(rowsOf: u32, row: u32): bool {
-  if (rowsOf >= WIDE) return isIn(maskAt(rowsOf & ~KIND), row);
-  return firstOf(rowsOf) === row || (rowsOf >= TWO && secondOf(rowsOf) === row);
+  if (rowsOf >= WIDE) return isIn(maskOf(rowsOf), row);
+  return firstOf(rowsOf) === row || secondOf(rowsOf) === row;
 }
 
 export function digestHolds(hash: u64, row: u32): bool {
@@ -148,20 +151,27 @@ export function digestHolds(hash: u64, row: u32): bool {
   return load<u32>(at) !== 0 && isHolder(load<u32>(at, 4), row);
 }
 
+/** What the slot says of a hash's holders, or `UNKNOWN`. */
+// @ts-ignore: decorator
+@inline
+export function holdersIn(hash: u64): u32 {
+  const at = slotAt(probe(<u32>hash & HASHES));
+  return load<u32>(at) === 0 ? UNKNOWN : load<u32>(at, 4);
+}
+
 /** Takes the hash's holders out of a set. */
 export function removeHolders(hash: u64, set: usize): void {
-  const at = slotAt(probe(<u32>hash & HASHES));
-  if (load<u32>(at) === 0) return;
-  const rowsOf = load<u32>(at, 4);
-  if (rowsOf >= WIDE) {
-    const mask = maskAt(rowsOf & ~KIND);
-    for (let word: usize = 0; word < <usize>words << 3; word += 16) {
-      v128.store(set + word, v128.andnot(v128.load(set + word), v128.load(mask + word)));
-    }
+  const rowsOf = holdersIn(hash);
+  if (rowsOf === UNKNOWN) return;
+  if (rowsOf < WIDE) {
+    exclude(set, firstOf(rowsOf));
+    exclude(set, secondOf(rowsOf));
     return;
   }
-  exclude(set, firstOf(rowsOf));
-  if (rowsOf >= TWO) exclude(set, secondOf(rowsOf));
+  const mask = maskOf(rowsOf);
+  for (let at: usize = 0; at < <usize>words << 3; at += 16) {
+    v128.store(set + at, v128.andnot(v128.load(set + at), v128.load(mask + at)));
+  }
 }
 
 // @ts-ignore: decorator
@@ -206,11 +216,41 @@ export function dropDigest(count: u32, row: u32): void {
 export function clearDigest(row: u32): void {
   if (slots === 0) return;
   for (let slot: u32 = 0; load<u32>(heldAt(row)) !== 0; ) {
+    if (slot + 8 <= slots && !mayHold(slot, row)) {
+      slot += 8;
+      continue;
+    }
     const at = slotAt(slot);
     // A slot that is emptied takes over a later one: it is looked at again.
     if (load<u32>(at) !== 0 && isHolder(load<u32>(at, 4), row)) dropHolder(slot, row);
     else ++slot;
   }
+}
+
+/** One look at eight slots: false when none of them has the row, or a mask. */
+// @ts-ignore: decorator
+@inline
+function mayHold(slot: u32, row: u32): bool {
+  const at = slotAt(slot);
+  const a = holdersOfFour(at);
+  const b = holdersOfFour(at + 32);
+  const wanted = i32x4.splat(row);
+  const twelve = i32x4.splat(0xfff);
+  const first = v128.or(
+    i32x4.eq(v128.and(a, twelve), wanted),
+    i32x4.eq(v128.and(b, twelve), wanted),
+  );
+  const second = v128.or(
+    i32x4.eq(v128.and(i32x4.shr_u(a, 12), twelve), wanted),
+    i32x4.eq(v128.and(i32x4.shr_u(b, 12), twelve), wanted),
+  );
+  return v128.any_true(v128.or(first, second)) || i32x4.bitmask(v128.or(a, b)) !== 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function holdersOfFour(at: usize): v128 {
+  return v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 1, 3, 5, 7);
 }
 
 /** False: no room for it. */
@@ -224,13 +264,13 @@ function addHash(hash: u32, row: u32): bool {
     if (entries >= entriesMax) return false;
     ++entries;
     store<u32>(at, hash + 1);
-    store<u32>(at, row, 4);
+    store<u32>(at, row | (row << 12), 4);
   } else if (rowsOf < TWO) {
-    store<u32>(at, TWO | rowsOf | (row << 12), 4);
+    store<u32>(at, TWO | firstOf(rowsOf) | (row << 12), 4);
   } else if (rowsOf < WIDE) {
     if (!widen(at, rowsOf, row)) return false;
   } else {
-    include(maskAt(rowsOf & ~KIND), row);
+    include(maskOf(rowsOf), row);
   }
   countIn(row);
   return true;
@@ -242,14 +282,14 @@ function widen(at: usize, rowsOf: u32, row: u32): bool {
   let mask: u32;
   if (freeMasks !== 0) {
     mask = freeMasks - 1;
-    freeMasks = load<u32>(maskAt(mask));
+    freeMasks = load<u32>(maskOf(mask));
   } else {
     mask = masksUsedOnce++;
   }
-  memory.fill(maskAt(mask), 0, words << 3);
-  include(maskAt(mask), firstOf(rowsOf));
-  include(maskAt(mask), secondOf(rowsOf));
-  include(maskAt(mask), row);
+  memory.fill(maskOf(mask), 0, words << 3);
+  include(maskOf(mask), firstOf(rowsOf));
+  include(maskOf(mask), secondOf(rowsOf));
+  include(maskOf(mask), row);
   store<u32>(at, WIDE | mask, 4);
   return true;
 }
@@ -260,10 +300,11 @@ function dropHolder(slot: u32, row: u32): void {
   const rowsOf = load<u32>(at, 4);
   countOut(row);
   if (rowsOf >= WIDE) {
-    exclude(maskAt(rowsOf & ~KIND), row);
+    exclude(maskOf(rowsOf), row);
     narrow(at, rowsOf & ~KIND);
   } else if (rowsOf >= TWO) {
-    store<u32>(at, firstOf(rowsOf) === row ? secondOf(rowsOf) : firstOf(rowsOf), 4);
+    const other = firstOf(rowsOf) === row ? secondOf(rowsOf) : firstOf(rowsOf);
+    store<u32>(at, other | (other << 12), 4);
   } else {
     empty(slot);
   }
@@ -274,13 +315,13 @@ function narrow(at: usize, mask: u32): void {
   let left: u32 = 0;
   let both: u32 = 0;
   for (let word: u32 = 0; word < words && left < 3; ++word) {
-    for (let bits = load<u64>(maskAt(mask) + (<usize>word << 3)); bits !== 0; bits &= bits - 1) {
+    for (let bits = load<u64>(maskOf(mask) + (<usize>word << 3)); bits !== 0; bits &= bits - 1) {
       both = (both << 12) | ((word << 6) + <u32>ctz(bits));
       if (++left === 3) return;
     }
   }
   store<u32>(at, TWO | both, 4);
-  store<u32>(maskAt(mask), freeMasks);
+  store<u32>(maskOf(mask), freeMasks);
   freeMasks = mask + 1;
 }
 

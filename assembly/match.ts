@@ -4,7 +4,9 @@
  * are asked only for rows that the index would drop, and not at all while there are none.
  */
 import { active, lost, matched, nobody, told, words } from "./columns";
-import { digestHolds, pairs, removeHolders } from "./digest";
+import {
+  UNKNOWN, WIDE, digestHolds, firstOf, holdersIn, maskOf, pairs, removeHolders, secondOf,
+} from "./digest";
 import { HEADER, bucketAt, bucketOf, find, hashAt, holds, ways } from "./prefix";
 
 /**
@@ -12,7 +14,8 @@ import { HEADER, bucketAt, bucketOf, find, hashAt, holds, ways } from "./prefix"
  * nobody is left.
  */
 export function match(chunks: u32): void {
-  if (pairs !== 0) matchBoth(chunks);
+  if (pairs !== 0 && words === 4) matchBoth256(chunks);
+  else if (pairs !== 0) matchBoth(chunks);
   else if (words === 4) match256(chunks);
   else matchAny(chunks);
 }
@@ -63,7 +66,54 @@ function matchAny(chunks: u32): void {
   }
 }
 
-/** The same with digests, set by set in memory. */
+/** `match256` with digests. */
+function matchBoth256(chunks: u32): void {
+  const toldLow = v128.load(told);
+  const toldHigh = v128.load(told, 16);
+  let low = v128.load(active);
+  let high = v128.load(active, 16);
+  let chunk: u32 = 0;
+  for (; chunk < chunks; ++chunk) {
+    const hash = hashAt(chunk);
+    const holders = holdersOf(hash, 32);
+    let lostLow = v128.andnot(low, v128.load(holders));
+    let lostHigh = v128.andnot(high, v128.load(holders, 16));
+    const asked = v128.or(v128.and(lostLow, toldLow), v128.and(lostHigh, toldHigh));
+    if (v128.any_true(asked)) {
+      const rowsOf = holdersIn(hash);
+      lostLow = v128.andnot(lostLow, digestPair(rowsOf, 0));
+      lostHigh = v128.andnot(lostHigh, digestPair(rowsOf, 2));
+    }
+    if (!v128.any_true(v128.or(lostLow, lostHigh))) continue;
+    settlePair(0, lostLow, chunk);
+    settlePair(128, lostHigh, chunk);
+    low = v128.xor(low, lostLow);
+    high = v128.xor(high, lostHigh);
+    if (!v128.any_true(v128.or(low, high))) return;
+  }
+  settlePair(0, low, chunk);
+  settlePair(128, high, chunk);
+}
+
+/** Two words of the row set that a slot of the digests stands for. */
+// @ts-ignore: decorator
+@inline
+function digestPair(rowsOf: u32, word: u32): v128 {
+  if (rowsOf === UNKNOWN) return i64x2.splat(0);
+  if (rowsOf >= WIDE) return v128.load(maskOf(rowsOf) + (word << 3));
+  return v128.or(bitPair(firstOf(rowsOf), word), bitPair(secondOf(rowsOf), word));
+}
+
+/** One row as two words of a set. */
+// @ts-ignore: decorator
+@inline
+function bitPair(row: u32, word: u32): v128 {
+  const words = v128.or(i64x2.splat(word), i64x2(0, 1));
+  const bit = i64x2.splat((<u64>1) << (row & 63));
+  return v128.and(i64x2.eq(i64x2.splat(row >> 6), words), bit);
+}
+
+/** `matchAny` with digests. */
 function matchBoth(chunks: u32): void {
   const bytes = <usize>words << 3;
   let chunk: u32 = 0;

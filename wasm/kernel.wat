@@ -16,22 +16,22 @@
  (global $columns/rows (mut i32) (i32.const 0))
  (global $prefix/bucketBytes (mut i32) (i32.const 0))
  (global $prefix/bucketsAt (mut i32) (i32.const 0))
+ (global $columns/matched (mut i32) (i32.const 0))
  (global $columns/askNumbers (mut i32) (i32.const 0))
  (global $columns/weights (mut i32) (i32.const 0))
- (global $columns/matched (mut i32) (i32.const 0))
- (global $columns/askWords (mut i32) (i32.const 0))
- (global $prefix/rowsAt (mut i32) (i32.const 0))
  (global $digest/slotsAt (mut i32) (i32.const 0))
- (global $columns/resultNumbers (mut i32) (i32.const 0))
- (global $filter/count (mut i32) (i32.const 0))
+ (global $columns/askWords (mut i32) (i32.const 0))
  (global $digest/slots (mut i32) (i32.const 0))
+ (global $prefix/rowsAt (mut i32) (i32.const 0))
+ (global $columns/resultNumbers (mut i32) (i32.const 0))
  (global $prefix/buckets (mut i64) (i64.const 0))
- (global $columns/resultWords (mut i32) (i32.const 0))
+ (global $filter/count (mut i32) (i32.const 0))
  (global $columns/active (mut i32) (i32.const 0))
- (global $columns/candidates (mut i32) (i32.const 0))
  (global $digest/masksAt (mut i32) (i32.const 0))
- (global $columns/textWindow (mut i32) (i32.const 0))
+ (global $columns/resultWords (mut i32) (i32.const 0))
+ (global $columns/candidates (mut i32) (i32.const 0))
  (global $columns/chain (mut i32) (i32.const 0))
+ (global $columns/textWindow (mut i32) (i32.const 0))
  (global $score/prefill (mut f64) (f64.const 0))
  (global $score/uncached (mut f64) (f64.const 0))
  (global $score/hitTokens (mut f64) (f64.const 0))
@@ -44,6 +44,7 @@
  (global $columns/socials (mut i32) (i32.const 0))
  (global $score/wait (mut f64) (f64.const 0))
  (global $feed/segmentsAt (mut i32) (i32.const 0))
+ (global $digest/pairs (mut i32) (i32.const 0))
  (global $mirror/freeList (mut i32) (i32.const 0))
  (global $columns/queuedTokens (mut i32) (i32.const 0))
  (global $columns/prefillRate (mut i32) (i32.const 0))
@@ -52,11 +53,11 @@
  (global $score/price (mut f64) (f64.const 0))
  (global $feed/rowsAt (mut i32) (i32.const 0))
  (global $feed/freeList (mut i32) (i32.const 0))
- (global $digest/pairs (mut i32) (i32.const 0))
  (global $prefix/entries (mut i32) (i32.const 0))
  (global $prefix/heldPairs (mut i32) (i32.const 0))
  (global $columns/sentTokens (mut i32) (i32.const 0))
  (global $columns/priceOut (mut i32) (i32.const 0))
+ (global $columns/told (mut i32) (i32.const 0))
  (global $columns/codes (mut i32) (i32.const 0))
  (global $digest/rowsAt (mut i32) (i32.const 0))
  (global $digest/freeMasks (mut i32) (i32.const 0))
@@ -80,7 +81,6 @@
  (global $columns/tenants (mut i32) (i32.const 0))
  (global $columns/models (mut i32) (i32.const 0))
  (global $columns/lost (mut i32) (i32.const 0))
- (global $columns/told (mut i32) (i32.const 0))
  (global $pick/affordable (mut i32) (i32.const 0))
  (global $feed/usedOnce (mut i32) (i32.const 0))
  (global $digest/entriesMax (mut i32) (i32.const 0))
@@ -93,6 +93,7 @@
  (global $columns/down (mut i32) (i32.const 0))
  (global $columns/contextTokens (mut i32) (i32.const 0))
  (global $columns/freshUntilMs (mut i32) (i32.const 0))
+ (global $columns/nobody (mut i32) (i32.const 0))
  (global $columns/ties (mut i32) (i32.const 0))
  (global $pick/priceLimit (mut f64) (f64.const 0))
  (global $feed/segments (mut i32) (i32.const 0))
@@ -103,7 +104,6 @@
  (global $columns/region (mut i32) (i32.const 0))
  (global $columns/inFlight (mut i32) (i32.const 0))
  (global $columns/inFlightCap (mut i32) (i32.const 0))
- (global $columns/nobody (mut i32) (i32.const 0))
  (global $digest/masks (mut i32) (i32.const 0))
  (global $digest/bytesUsed (mut i64) (i64.const 0))
  (global $digest/rowMax (mut i32) (i32.const 0))
@@ -296,7 +296,7 @@
   i32.and
   local.tee $6
   local.set $3
-  block $__inlined_func$prefix/isAlone$162
+  block $__inlined_func$prefix/isAlone$161
    loop $for-loop|0
     local.get $3
     local.get $6
@@ -365,7 +365,7 @@
      else
       i32.const 0
      end
-     br_if $__inlined_func$prefix/isAlone$162
+     br_if $__inlined_func$prefix/isAlone$161
      local.get $3
      i32.const 1
      i32.add
@@ -418,7 +418,7 @@
      i32.const 1
     end
     if
-     block $__inlined_func$feed/addSegment$146 (result i32)
+     block $__inlined_func$feed/addSegment$145 (result i32)
       global.get $feed/freeList
       i32.eqz
       global.get $feed/usedOnce
@@ -465,7 +465,7 @@
        local.get $0
        local.get $1
        i32.eq
-       br_if $__inlined_func$feed/addSegment$146
+       br_if $__inlined_func$feed/addSegment$145
        drop
       end
       global.get $feed/freeList
@@ -1279,8 +1279,10 @@
      i32.and
      if
       global.get $digest/masksAt
-      local.get $1
       global.get $columns/words
+      local.get $1
+      i32.const 1073741823
+      i32.and
       i32.mul
       i32.const 3
       i32.shl
@@ -1337,8 +1339,10 @@
     i32.or
     i32.store offset=4
     global.get $digest/masksAt
-    local.get $1
     global.get $columns/words
+    local.get $1
+    i32.const 1073741823
+    i32.and
     i32.mul
     i32.const 3
     i32.shl
@@ -1369,6 +1373,11 @@
     local.get $1
     i32.eq
     select
+    local.tee $0
+    local.get $0
+    i32.const 12
+    i32.shl
+    i32.or
     i32.store offset=4
    else
     local.get $0
@@ -1466,7 +1475,10 @@
  )
  (func $digest/clearDigest (param $0 i32)
   (local $1 i32)
-  (local $2 i32)
+  (local $2 v128)
+  (local $3 v128)
+  (local $4 v128)
+  (local $5 i32)
   global.get $digest/slots
   i32.eqz
   if
@@ -1480,24 +1492,96 @@
    i32.add
    i32.load
    if
+    global.get $digest/slots
+    local.get $1
+    i32.const 8
+    i32.add
+    i32.ge_u
+    if (result i32)
+     i32.const 1
+     global.get $digest/slotsAt
+     local.get $1
+     i32.const 3
+     i32.shl
+     i32.add
+     local.tee $5
+     v128.load
+     local.get $5
+     v128.load offset=16
+     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
+     local.tee $3
+     local.get $5
+     i32.const 32
+     i32.add
+     v128.load
+     local.get $5
+     v128.load offset=48
+     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
+     local.tee $4
+     v128.or
+     i32x4.bitmask
+     i32.const 0
+     i32.ne
+     local.get $3
+     v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
+     v128.and
+     local.get $0
+     i32x4.splat
+     local.tee $2
+     i32x4.eq
+     local.get $4
+     v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
+     v128.and
+     local.get $2
+     i32x4.eq
+     v128.or
+     local.get $3
+     i32.const 12
+     i32x4.shr_u
+     v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
+     v128.and
+     local.get $2
+     i32x4.eq
+     local.get $4
+     i32.const 12
+     i32x4.shr_u
+     v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
+     v128.and
+     local.get $2
+     i32x4.eq
+     v128.or
+     v128.or
+     v128.any_true
+     select
+    else
+     i32.const 1
+    end
+    i32.eqz
+    if
+     local.get $1
+     i32.const 8
+     i32.add
+     local.set $1
+     br $for-loop|0
+    end
     global.get $digest/slotsAt
     local.get $1
     i32.const 3
     i32.shl
     i32.add
-    local.tee $2
+    local.tee $5
     i32.load
     if (result i32)
      block $digest/isHolder|inlined.1 (result i32)
-      local.get $2
+      local.get $5
       i32.load offset=4
-      local.tee $2
+      local.tee $5
       i32.const -2147483648
       i32.ge_u
       if
        global.get $digest/masksAt
        global.get $columns/words
-       local.get $2
+       local.get $5
        i32.const 1073741823
        i32.and
        i32.mul
@@ -1522,27 +1606,20 @@
        br $digest/isHolder|inlined.1
       end
       local.get $0
-      local.get $2
+      local.get $5
       i32.const 4095
       i32.and
       i32.eq
       if (result i32)
        i32.const 1
       else
-       local.get $2
-       i32.const 1073741824
-       i32.ge_u
-       if (result i32)
-        local.get $0
-        local.get $2
-        i32.const 12
-        i32.shr_u
-        i32.const 4095
-        i32.and
-        i32.eq
-       else
-        i32.const 0
-       end
+       local.get $0
+       local.get $5
+       i32.const 12
+       i32.shr_u
+       i32.const 4095
+       i32.and
+       i32.eq
       end
      end
     else
@@ -2203,7 +2280,7 @@
      i32.const -8
      i32.and
      local.set $4
-     block $__inlined_func$prefix/isListed$164
+     block $__inlined_func$prefix/isListed$163
       loop $for-loop|00
        local.get $1
        local.get $4
@@ -2259,7 +2336,7 @@
         else
          i32.const 0
         end
-        br_if $__inlined_func$prefix/isListed$164
+        br_if $__inlined_func$prefix/isListed$163
         local.get $4
         i32.const 1
         i32.add
@@ -2576,7 +2653,7 @@
    end
    br_if $__inlined_func$pick/orSession$4
    drop
-   block $__inlined_func$pick/indexOf$137
+   block $__inlined_func$pick/indexOf$136
     loop $for-loop|01
      local.get $3
      global.get $filter/count
@@ -2590,7 +2667,7 @@
       i32.add
       i32.load
       i32.eq
-      br_if $__inlined_func$pick/indexOf$137
+      br_if $__inlined_func$pick/indexOf$136
       local.get $3
       i32.const 1
       i32.add
@@ -2632,7 +2709,7 @@
    local.set $5
    local.get $1
    local.get $3
-   block $__inlined_func$pick/outweighs$138 (result i32)
+   block $__inlined_func$pick/outweighs$137 (result i32)
     local.get $4
     if
      i32.const 1
@@ -2663,7 +2740,7 @@
      f64.mul
      f64.add
      f64.gt
-     br_if $__inlined_func$pick/outweighs$138
+     br_if $__inlined_func$pick/outweighs$137
      drop
     end
     global.get $columns/socials
@@ -2952,13 +3029,13 @@
    br_if $__inlined_func$pick/choiceOf$5
    drop
    i32.const 3
-   block $__inlined_func$pick/winsByPrefix$139 (result i32)
+   block $__inlined_func$pick/winsByPrefix$138 (result i32)
     i32.const 0
     global.get $score/matchedTokens
     f64.const 0
     f64.gt
     i32.eqz
-    br_if $__inlined_func$pick/winsByPrefix$139
+    br_if $__inlined_func$pick/winsByPrefix$138
     drop
     global.get $columns/askNumbers
     f64.load
@@ -3045,7 +3122,7 @@
        local.get $6
        f64.mul
        f64.gt
-       br_if $__inlined_func$pick/winsByPrefix$139
+       br_if $__inlined_func$pick/winsByPrefix$138
        drop
        i32.const 1
        local.get $7
@@ -3060,7 +3137,7 @@
        f64.load
        f64.ge
        i32.and
-       br_if $__inlined_func$pick/winsByPrefix$139
+       br_if $__inlined_func$pick/winsByPrefix$138
        drop
       end
       local.get $4
@@ -3327,20 +3404,13 @@
         if (result i32)
          i32.const 1
         else
+         local.get $1
          local.get $2
-         i32.const 1073741824
-         i32.ge_u
-         if (result i32)
-          local.get $1
-          local.get $2
-          i32.const 12
-          i32.shr_u
-          i32.const 4095
-          i32.and
-          i32.eq
-         else
-          i32.const 0
-         end
+         i32.const 12
+         i32.shr_u
+         i32.const 4095
+         i32.and
+         i32.eq
         end
        end
       else
@@ -3363,6 +3433,563 @@
    end
   end
   local.get $0
+ )
+ (func $match/matchBoth256 (param $0 i32)
+  (local $1 v128)
+  (local $2 i64)
+  (local $3 i32)
+  (local $4 i32)
+  (local $5 v128)
+  (local $6 i32)
+  (local $7 v128)
+  (local $8 v128)
+  (local $9 v128)
+  (local $10 v128)
+  (local $11 v128)
+  (local $12 i32)
+  global.get $columns/told
+  v128.load
+  local.set $10
+  global.get $columns/told
+  v128.load offset=16
+  local.set $11
+  global.get $columns/active
+  v128.load
+  local.set $7
+  global.get $columns/active
+  v128.load offset=16
+  local.set $8
+  loop $for-loop|0
+   local.get $0
+   local.get $4
+   i32.gt_u
+   if
+    local.get $7
+    global.get $prefix/bucketsAt
+    global.get $prefix/bucketBytes
+    global.get $prefix/buckets
+    global.get $columns/chain
+    local.get $4
+    i32.const 3
+    i32.shl
+    i32.add
+    i64.load
+    local.tee $2
+    i64.const 16777215
+    i64.and
+    i64.mul
+    i64.const 24
+    i64.shr_u
+    i32.wrap_i64
+    i32.mul
+    i32.add
+    local.tee $3
+    v128.load
+    local.get $2
+    i64x2.splat
+    local.tee $1
+    i64x2.eq
+    i64x2.bitmask
+    local.get $3
+    v128.load offset=16
+    local.get $1
+    i64x2.eq
+    i64x2.bitmask
+    i32.const 2
+    i32.shl
+    i32.or
+    local.get $3
+    v128.load offset=32
+    local.get $1
+    i64x2.eq
+    i64x2.bitmask
+    i32.const 4
+    i32.shl
+    i32.or
+    local.get $3
+    v128.load offset=48
+    local.get $1
+    i64x2.eq
+    i64x2.bitmask
+    i32.const 6
+    i32.shl
+    i32.or
+    local.tee $6
+    if (result i32)
+     local.get $3
+     i32.const 128
+     i32.add
+     local.get $6
+     i32.ctz
+     i32.const 5
+     i32.shl
+     i32.add
+    else
+     global.get $columns/nobody
+    end
+    local.tee $3
+    v128.load
+    v128.andnot
+    local.tee $5
+    local.get $10
+    v128.and
+    local.get $8
+    local.get $3
+    v128.load offset=16
+    v128.andnot
+    local.tee $1
+    local.get $11
+    v128.and
+    v128.or
+    v128.any_true
+    if
+     local.get $2
+     i32.wrap_i64
+     i32.const 16777215
+     i32.and
+     local.tee $3
+     i32.const 1
+     i32.add
+     local.set $12
+     global.get $digest/slotsAt
+     local.get $3
+     i64.extend_i32_u
+     global.get $digest/slots
+     i64.extend_i32_u
+     i64.mul
+     i64.const 24
+     i64.shr_u
+     i32.wrap_i64
+     local.tee $3
+     i32.const 3
+     i32.shl
+     i32.add
+     i32.load
+     local.set $6
+     loop $for-loop|1
+      local.get $6
+      i32.const 0
+      i32.ne
+      local.get $6
+      local.get $12
+      i32.ne
+      i32.and
+      if
+       global.get $digest/slotsAt
+       local.get $3
+       i32.const 1
+       i32.add
+       local.tee $3
+       i32.const 0
+       global.get $digest/slots
+       local.get $3
+       i32.ne
+       select
+       local.tee $3
+       i32.const 3
+       i32.shl
+       i32.add
+       i32.load
+       local.set $6
+       br $for-loop|1
+      end
+     end
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     local.set $9
+     block $match/digestPair|inlined.0
+      global.get $digest/slotsAt
+      local.get $3
+      i32.const 3
+      i32.shl
+      i32.add
+      local.tee $3
+      i32.load
+      if (result i32)
+       local.get $3
+       i32.load offset=4
+      else
+       i32.const -1
+      end
+      local.tee $3
+      i32.const -1
+      i32.eq
+      br_if $match/digestPair|inlined.0
+      local.get $3
+      i32.const -2147483648
+      i32.ge_u
+      if
+       global.get $digest/masksAt
+       global.get $columns/words
+       local.get $3
+       i32.const 1073741823
+       i32.and
+       i32.mul
+       i32.const 3
+       i32.shl
+       i32.add
+       v128.load
+       local.set $9
+       br $match/digestPair|inlined.0
+      end
+      local.get $3
+      i32.const 4095
+      i32.and
+      local.tee $6
+      i32.const 6
+      i32.shr_u
+      i64.extend_i32_u
+      i64x2.splat
+      v128.const i32x4 0x00000000 0x00000000 0x00000001 0x00000000
+      i64x2.eq
+      i64.const 1
+      local.get $6
+      i32.const 63
+      i32.and
+      i64.extend_i32_u
+      i64.shl
+      i64x2.splat
+      v128.and
+      local.get $3
+      i32.const 12
+      i32.shr_u
+      i32.const 4095
+      i32.and
+      local.tee $6
+      i32.const 6
+      i32.shr_u
+      i64.extend_i32_u
+      i64x2.splat
+      v128.const i32x4 0x00000000 0x00000000 0x00000001 0x00000000
+      i64x2.eq
+      i64.const 1
+      local.get $6
+      i32.const 63
+      i32.and
+      i64.extend_i32_u
+      i64.shl
+      i64x2.splat
+      v128.and
+      v128.or
+      local.set $9
+     end
+     local.get $5
+     local.get $9
+     v128.andnot
+     local.set $5
+     local.get $1
+     block $match/digestPair|inlined.1 (result v128)
+      v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+      local.get $3
+      i32.const -1
+      i32.eq
+      br_if $match/digestPair|inlined.1
+      drop
+      local.get $3
+      i32.const -2147483648
+      i32.ge_u
+      if
+       global.get $digest/masksAt
+       global.get $columns/words
+       local.get $3
+       i32.const 1073741823
+       i32.and
+       i32.mul
+       i32.const 3
+       i32.shl
+       i32.add
+       v128.load offset=16
+       br $match/digestPair|inlined.1
+      end
+      local.get $3
+      i32.const 4095
+      i32.and
+      local.tee $6
+      i32.const 6
+      i32.shr_u
+      i64.extend_i32_u
+      i64x2.splat
+      v128.const i32x4 0x00000002 0x00000000 0x00000003 0x00000000
+      i64x2.eq
+      i64.const 1
+      local.get $6
+      i32.const 63
+      i32.and
+      i64.extend_i32_u
+      i64.shl
+      i64x2.splat
+      v128.and
+      local.get $3
+      i32.const 12
+      i32.shr_u
+      i32.const 4095
+      i32.and
+      local.tee $3
+      i32.const 6
+      i32.shr_u
+      i64.extend_i32_u
+      i64x2.splat
+      v128.const i32x4 0x00000002 0x00000000 0x00000003 0x00000000
+      i64x2.eq
+      i64.const 1
+      local.get $3
+      i32.const 63
+      i32.and
+      i64.extend_i32_u
+      i64.shl
+      i64x2.splat
+      v128.and
+      v128.or
+     end
+     v128.andnot
+     local.set $1
+    end
+    local.get $5
+    local.get $1
+    v128.or
+    v128.any_true
+    if
+     local.get $5
+     i64x2.extract_lane 0
+     local.set $2
+     loop $for-loop|2
+      local.get $2
+      i64.const 0
+      i64.ne
+      if
+       global.get $columns/matched
+       local.get $2
+       i64.ctz
+       i32.wrap_i64
+       i32.const 2
+       i32.shl
+       i32.add
+       local.get $4
+       i32.store
+       local.get $2
+       local.get $2
+       i64.const 1
+       i64.sub
+       i64.and
+       local.set $2
+       br $for-loop|2
+      end
+     end
+     local.get $5
+     i64x2.extract_lane 1
+     local.set $2
+     loop $for-loop|3
+      local.get $2
+      i64.const 0
+      i64.ne
+      if
+       global.get $columns/matched
+       local.get $2
+       i64.ctz
+       i32.wrap_i64
+       i32.const -64
+       i32.sub
+       i32.const 2
+       i32.shl
+       i32.add
+       local.get $4
+       i32.store
+       local.get $2
+       local.get $2
+       i64.const 1
+       i64.sub
+       i64.and
+       local.set $2
+       br $for-loop|3
+      end
+     end
+     local.get $1
+     i64x2.extract_lane 0
+     local.set $2
+     loop $for-loop|4
+      local.get $2
+      i64.const 0
+      i64.ne
+      if
+       global.get $columns/matched
+       local.get $2
+       i64.ctz
+       i32.wrap_i64
+       i32.const 128
+       i32.add
+       i32.const 2
+       i32.shl
+       i32.add
+       local.get $4
+       i32.store
+       local.get $2
+       local.get $2
+       i64.const 1
+       i64.sub
+       i64.and
+       local.set $2
+       br $for-loop|4
+      end
+     end
+     local.get $1
+     i64x2.extract_lane 1
+     local.set $2
+     loop $for-loop|5
+      local.get $2
+      i64.const 0
+      i64.ne
+      if
+       global.get $columns/matched
+       local.get $2
+       i64.ctz
+       i32.wrap_i64
+       i32.const 192
+       i32.add
+       i32.const 2
+       i32.shl
+       i32.add
+       local.get $4
+       i32.store
+       local.get $2
+       local.get $2
+       i64.const 1
+       i64.sub
+       i64.and
+       local.set $2
+       br $for-loop|5
+      end
+     end
+     local.get $7
+     local.get $5
+     v128.xor
+     local.tee $7
+     local.get $8
+     local.get $1
+     v128.xor
+     local.tee $8
+     v128.or
+     v128.any_true
+     i32.eqz
+     if
+      return
+     end
+    end
+    local.get $4
+    i32.const 1
+    i32.add
+    local.set $4
+    br $for-loop|0
+   end
+  end
+  local.get $7
+  i64x2.extract_lane 0
+  local.set $2
+  loop $for-loop|6
+   local.get $2
+   i64.const 0
+   i64.ne
+   if
+    global.get $columns/matched
+    local.get $2
+    i64.ctz
+    i32.wrap_i64
+    i32.const 2
+    i32.shl
+    i32.add
+    local.get $4
+    i32.store
+    local.get $2
+    local.get $2
+    i64.const 1
+    i64.sub
+    i64.and
+    local.set $2
+    br $for-loop|6
+   end
+  end
+  local.get $7
+  i64x2.extract_lane 1
+  local.set $2
+  loop $for-loop|7
+   local.get $2
+   i64.const 0
+   i64.ne
+   if
+    global.get $columns/matched
+    local.get $2
+    i64.ctz
+    i32.wrap_i64
+    i32.const -64
+    i32.sub
+    i32.const 2
+    i32.shl
+    i32.add
+    local.get $4
+    i32.store
+    local.get $2
+    local.get $2
+    i64.const 1
+    i64.sub
+    i64.and
+    local.set $2
+    br $for-loop|7
+   end
+  end
+  local.get $8
+  i64x2.extract_lane 0
+  local.set $2
+  loop $for-loop|8
+   local.get $2
+   i64.const 0
+   i64.ne
+   if
+    global.get $columns/matched
+    local.get $2
+    i64.ctz
+    i32.wrap_i64
+    i32.const 128
+    i32.add
+    i32.const 2
+    i32.shl
+    i32.add
+    local.get $4
+    i32.store
+    local.get $2
+    local.get $2
+    i64.const 1
+    i64.sub
+    i64.and
+    local.set $2
+    br $for-loop|8
+   end
+  end
+  local.get $8
+  i64x2.extract_lane 1
+  local.set $2
+  loop $for-loop|9
+   local.get $2
+   i64.const 0
+   i64.ne
+   if
+    global.get $columns/matched
+    local.get $2
+    i64.ctz
+    i32.wrap_i64
+    i32.const 192
+    i32.add
+    i32.const 2
+    i32.shl
+    i32.add
+    local.get $4
+    i32.store
+    local.get $2
+    local.get $2
+    i64.const 1
+    i64.sub
+    i64.and
+    local.set $2
+    br $for-loop|9
+   end
+  end
  )
  (func $match/matchBoth (param $0 i32)
   (local $1 i32)
@@ -3565,81 +4192,43 @@
        i32.add
        local.tee $1
        i32.load
-       i32.eqz
+       if (result i32)
+        local.get $1
+        i32.load offset=4
+       else
+        i32.const -1
+       end
+       local.tee $1
+       i32.const -1
+       i32.eq
        br_if $__inlined_func$digest/removeHolders$2
        global.get $columns/lost
        local.set $3
        local.get $1
-       i32.load offset=4
-       local.tee $1
        i32.const -2147483648
-       i32.ge_u
+       i32.lt_u
        if
-        global.get $digest/masksAt
-        global.get $columns/words
+        local.get $3
         local.get $1
-        i32.const 1073741823
+        i32.const 4095
         i32.and
-        i32.mul
+        local.tee $9
+        i32.const 6
+        i32.shr_u
         i32.const 3
         i32.shl
         i32.add
-        local.set $9
-        i32.const 0
-        local.set $1
-        loop $for-loop|11
-         local.get $1
-         global.get $columns/words
-         i32.const 3
-         i32.shl
-         i32.lt_u
-         if
-          local.get $1
-          local.get $3
-          i32.add
-          local.tee $10
-          local.get $10
-          v128.load
-          local.get $1
-          local.get $9
-          i32.add
-          v128.load
-          v128.andnot
-          v128.store
-          local.get $1
-          i32.const 16
-          i32.add
-          local.set $1
-          br $for-loop|11
-         end
-        end
-        br $__inlined_func$digest/removeHolders$2
-       end
-       local.get $3
-       local.get $1
-       i32.const 4095
-       i32.and
-       local.tee $9
-       i32.const 6
-       i32.shr_u
-       i32.const 3
-       i32.shl
-       i32.add
-       local.tee $10
-       local.get $10
-       i64.load
-       i64.const -2
-       local.get $9
-       i32.const 63
-       i32.and
-       i64.extend_i32_u
-       i64.rotl
-       i64.and
-       i64.store
-       local.get $1
-       i32.const 1073741824
-       i32.ge_u
-       if
+        local.tee $10
+        local.get $10
+        i64.load
+        i64.const -2
+        local.get $9
+        i32.const 63
+        i32.and
+        i64.extend_i32_u
+        i64.rotl
+        i64.and
+        i64.store
         local.get $3
         local.get $1
         i32.const 12
@@ -3663,6 +4252,45 @@
         i64.rotl
         i64.and
         i64.store
+        br $__inlined_func$digest/removeHolders$2
+       end
+       global.get $digest/masksAt
+       global.get $columns/words
+       local.get $1
+       i32.const 1073741823
+       i32.and
+       i32.mul
+       i32.const 3
+       i32.shl
+       i32.add
+       local.set $9
+       i32.const 0
+       local.set $1
+       loop $for-loop|11
+        local.get $1
+        global.get $columns/words
+        i32.const 3
+        i32.shl
+        i32.lt_u
+        if
+         local.get $1
+         local.get $3
+         i32.add
+         local.tee $10
+         local.get $10
+         v128.load
+         local.get $1
+         local.get $9
+         i32.add
+         v128.load
+         v128.andnot
+         v128.store
+         local.get $1
+         i32.const 16
+         i32.add
+         local.set $1
+         br $for-loop|11
+        end
        end
       end
      end
@@ -6352,20 +6980,31 @@
   global.get $columns/askWords
   i32.load offset=16
   local.set $0
+  global.get $columns/words
+  i32.const 4
+  i32.eq
+  i32.const 0
   global.get $digest/pairs
+  select
   if
    local.get $0
-   call $match/matchBoth
+   call $match/matchBoth256
   else
-   global.get $columns/words
-   i32.const 4
-   i32.eq
+   global.get $digest/pairs
    if
     local.get $0
-    call $match/match256
+    call $match/matchBoth
    else
-    local.get $0
-    call $match/matchAny
+    global.get $columns/words
+    i32.const 4
+    i32.eq
+    if
+     local.get $0
+     call $match/match256
+    else
+     local.get $0
+     call $match/matchAny
+    end
    end
   end
   call $score/scoreAll
@@ -7514,20 +8153,13 @@
       if (result i32)
        i32.const 1
       else
+       local.get $1
        local.get $4
-       i32.const 1073741824
-       i32.ge_u
-       if (result i32)
-        local.get $1
-        local.get $4
-        i32.const 12
-        i32.shr_u
-        i32.const 4095
-        i32.and
-        i32.eq
-       else
-        i32.const 0
-       end
+       i32.const 12
+       i32.shr_u
+       i32.const 4095
+       i32.and
+       i32.eq
       end
      end
     else
@@ -7565,23 +8197,23 @@
   i64.const 24
   i64.shr_u
   i32.wrap_i64
-  local.tee $3
+  local.tee $2
   i32.const 3
   i32.shl
   i32.add
   i32.load
-  local.set $2
+  local.set $3
   loop $for-loop|0
-   local.get $2
+   local.get $3
    i32.const 0
    i32.ne
-   local.get $2
+   local.get $3
    local.get $4
    i32.ne
    i32.and
    if
     global.get $digest/slotsAt
-    local.get $3
+    local.get $2
     i32.const 1
     i32.add
     local.tee $2
@@ -7590,17 +8222,17 @@
     local.get $2
     i32.ne
     select
-    local.tee $3
+    local.tee $2
     i32.const 3
     i32.shl
     i32.add
     i32.load
-    local.set $2
+    local.set $3
     br $for-loop|0
    end
   end
   global.get $digest/slotsAt
-  local.get $3
+  local.get $2
   i32.const 3
   i32.shl
   i32.add
@@ -7654,20 +8286,13 @@
     if (result i32)
      i32.const 1
     else
+     local.get $1
      local.get $5
-     i32.const 1073741824
-     i32.ge_u
-     if (result i32)
-      local.get $1
-      local.get $5
-      i32.const 12
-      i32.shr_u
-      i32.const 4095
-      i32.and
-      i32.eq
-     else
-      i32.const 0
-     end
+     i32.const 12
+     i32.shr_u
+     i32.const 4095
+     i32.and
+     i32.eq
     end
    end
   end
@@ -7707,6 +8332,10 @@
    i32.store
    local.get $4
    local.get $1
+   local.get $1
+   i32.const 12
+   i32.shl
+   i32.or
    i32.store offset=4
   else
    local.get $5
@@ -7715,6 +8344,8 @@
    if
     local.get $4
     local.get $5
+    i32.const 4095
+    i32.and
     i32.const 1073741824
     i32.or
     local.get $1
@@ -7739,11 +8370,13 @@
       global.get $digest/freeMasks
       if
        global.get $digest/masksAt
+       global.get $columns/words
        global.get $digest/freeMasks
        i32.const 1
        i32.sub
        local.tee $0
-       global.get $columns/words
+       i32.const 1073741823
+       i32.and
        i32.mul
        i32.const 3
        i32.shl
@@ -7758,8 +8391,10 @@
        global.set $digest/masksUsedOnce
       end
       global.get $digest/masksAt
-      local.get $0
       global.get $columns/words
+      local.get $0
+      i32.const 1073741823
+      i32.and
       i32.mul
       i32.const 3
       i32.shl

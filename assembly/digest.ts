@@ -1,9 +1,9 @@
 /**
  * What other PoPs say that their endpoints hold: chunk hashes cut to 24 bits, each with its set of
- * rows. Most are held by one or two rows and name them in the slot; the shared ones have a mask. Open
+ * rows. Most are held by one or two rows and name them in the slot; shared ones have a mask. Open
  * addressing, linear probing, deletion by shifting back: no tombstones, no rehash, no growth. A
  * full table or an empty pool refuses what is new, so it never says more than it was told. It is a
- * set: two chunks of a row with equal bits are one hash here, and the sender counts them.
+ * set: two chunks of a row with equal bits are one hash, told until both are gone.
  *
  *     slot u32 × 2: hash + 1 (0 = empty) │ kind 2 bits, rows 2 × 12 bits or number of the mask;
  *                   a single row stands twice
@@ -232,25 +232,25 @@ export function clearDigest(row: u32): void {
 @inline
 function mayHold(slot: u32, row: u32): bool {
   const at = slotAt(slot);
-  const a = holdersOfFour(at);
-  const b = holdersOfFour(at + 32);
-  const wanted = i32x4.splat(row);
-  const twelve = i32x4.splat(0xfff);
-  const first = v128.or(
-    i32x4.eq(v128.and(a, twelve), wanted),
-    i32x4.eq(v128.and(b, twelve), wanted),
-  );
-  const second = v128.or(
-    i32x4.eq(v128.and(i32x4.shr_u(a, 12), twelve), wanted),
-    i32x4.eq(v128.and(i32x4.shr_u(b, 12), twelve), wanted),
-  );
-  return v128.any_true(v128.or(first, second)) || i32x4.bitmask(v128.or(a, b)) !== 0;
+  return v128.any_true(v128.or(mayHoldFour(at, row), mayHoldFour(at + 32, row)));
 }
 
 // @ts-ignore: decorator
 @inline
-function holdersOfFour(at: usize): v128 {
-  return v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 1, 3, 5, 7);
+function mayHoldFour(at: usize, row: u32): v128 {
+  const a = v128.load(at);
+  const b = v128.load(at, 16);
+  const rowsOf = v128.shuffle<i32>(a, b, 1, 3, 5, 7);
+  const wanted = i32x4.splat(row);
+  const twelve = i32x4.splat(0xfff);
+  const first = i32x4.eq(v128.and(rowsOf, twelve), wanted);
+  const second = i32x4.eq(v128.and(i32x4.shr_u(rowsOf, 12), twelve), wanted);
+  const wide = i32x4.shr_s(rowsOf, 31);
+  const found = v128.or(v128.or(first, second), wide);
+  if (row !== 0) return found;
+  // An empty slot looks like row 0.
+  const keys = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+  return v128.andnot(found, i32x4.eq(keys, i32x4.splat(0)));
 }
 
 /** False: no room for it. */

@@ -1,6 +1,6 @@
 /**
  * What own rows came to hold or let go of since somebody last asked: the other side of digests,
- * for publishing. A row is fed once it was asked for, so rows that nobody publishes cost a bit. When
+ * for publishing. A row is fed once it was asked for: rows that nobody publishes cost one bit. When
  * the pool is used up, the row with the longest log loses it and starts again with a snapshot.
  *
  *     segment u32 × 64: next segment + 1 │ 63 records          record: hash 24 bits │ came 1 bit

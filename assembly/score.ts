@@ -1,7 +1,7 @@
 /**
  * The cost of a candidate in milliseconds and money (design: one cost for queue, cache, distance):
  *
- *     hit      = trust · (1 − discount of the digest) · min(matched chunks · tokensPerChunk, prompt)
+ *     hit      = trust · (1 − discount) · min(matched chunks · tokensPerChunk, prompt)
  *     uncached = max(prompt − hit, 1)
  *     backlog  = max(queued + sent − rate · age of the sample, own, 0) + waiting
  *     wait     = backlog / rate + kvWait · k / (1 − k) + penalty of a stale sample
@@ -14,9 +14,9 @@
  */
 import {
   ASK_MAX_COST, ASK_NOW, ASK_OUT_TOKENS, ASK_PROMPT_TOKENS, ASK_TOKENS_PER_CHUNK, WEIGHT_KV_WAIT,
-  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, candidates,
-  digestDiscount, jitterMs, kvUsage, matched, ownTokens, prefillRate, priceCached, priceIn, priceOut, prices, queuedTokens,
-  rttMs, sampleAtMs, sentTokens, socials, trust, ttfts, waitingTokens, weights,
+  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, candidates, digestDiscount,
+  jitterMs, kvUsage, matched, ownTokens, prefillRate, priceCached, priceIn, priceOut, prices,
+  queuedTokens, rttMs, sampleAtMs, sentTokens, socials, trust, ttfts, waitingTokens, weights,
 } from "./columns";
 import { COST, count, countExclusion, setCount } from "./filter";
 

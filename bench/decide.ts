@@ -2,9 +2,9 @@
  * `npm run bench:decide`: what a decision costs. "kernel" is the whole of it, hashing of the
  * prompt's bytes included; "lookup" is match, filter, score and pick with the hashes given; "twin"
  * is the whole decision in plain TypeScript; "digests" is the lookup when a part of the endpoints
- * is another PoP's and known by digests of 8,192 hashes. Prompts take turns, half of them held whole by every
- * endpoint, half to a different depth by each, in an index that other prompts fill, so that
- * nothing is measured on one hot line. `--json` for machines, `--smoke` for the tests.
+ * is another PoP's and known by digests of 8,192 hashes. Prompts take turns, half of them held
+ * whole by every endpoint, half to a different depth by each, in an index that other prompts
+ * fill, so that nothing is measured on one hot line. `--json` for machines, `--smoke` for tests.
  */
 import { execFileSync } from "node:child_process";
 import { setFlagsFromString } from "node:v8";

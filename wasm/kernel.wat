@@ -1476,9 +1476,10 @@
  (func $digest/clearDigest (param $0 i32)
   (local $1 i32)
   (local $2 v128)
-  (local $3 v128)
+  (local $3 i32)
   (local $4 v128)
-  (local $5 i32)
+  (local $5 v128)
+  (local $6 v128)
   global.get $digest/slots
   i32.eqz
   if
@@ -1498,51 +1499,62 @@
     i32.add
     i32.ge_u
     if (result i32)
-     i32.const 1
      global.get $digest/slotsAt
      local.get $1
      i32.const 3
      i32.shl
      i32.add
-     local.tee $5
-     v128.load
-     local.get $5
-     v128.load offset=16
-     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
      local.tee $3
-     local.get $5
-     i32.const 32
-     i32.add
      v128.load
-     local.get $5
-     v128.load offset=48
-     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
      local.tee $4
-     v128.or
-     i32x4.bitmask
-     i32.const 0
-     i32.ne
      local.get $3
+     v128.load offset=16
+     local.tee $5
+     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
+     local.tee $6
      v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
      v128.and
      local.get $0
      i32x4.splat
      local.tee $2
      i32x4.eq
-     local.get $4
+     local.get $6
+     i32.const 12
+     i32x4.shr_u
      v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
      v128.and
      local.get $2
      i32x4.eq
      v128.or
+     local.get $6
+     i32.const 31
+     i32x4.shr_s
+     v128.or
+     local.tee $6
+     local.get $6
+     local.get $4
+     local.get $5
+     i8x16.shuffle 0 1 2 3 8 9 10 11 16 17 18 19 24 25 26 27
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     i32x4.eq
+     v128.andnot
+     local.get $0
+     select
      local.get $3
-     i32.const 12
-     i32x4.shr_u
+     i32.const 32
+     i32.add
+     v128.load
+     local.tee $4
+     local.get $3
+     v128.load offset=48
+     local.tee $5
+     i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31
+     local.tee $6
      v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
      v128.and
      local.get $2
      i32x4.eq
-     local.get $4
+     local.get $6
      i32.const 12
      i32x4.shr_u
      v128.const i32x4 0x00000fff 0x00000fff 0x00000fff 0x00000fff
@@ -1550,9 +1562,22 @@
      local.get $2
      i32x4.eq
      v128.or
+     local.get $6
+     i32.const 31
+     i32x4.shr_s
+     v128.or
+     local.tee $2
+     local.get $2
+     local.get $4
+     local.get $5
+     i8x16.shuffle 0 1 2 3 8 9 10 11 16 17 18 19 24 25 26 27
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     i32x4.eq
+     v128.andnot
+     local.get $0
+     select
      v128.or
      v128.any_true
-     select
     else
      i32.const 1
     end
@@ -1569,19 +1594,19 @@
     i32.const 3
     i32.shl
     i32.add
-    local.tee $5
+    local.tee $3
     i32.load
     if (result i32)
      block $digest/isHolder|inlined.1 (result i32)
-      local.get $5
+      local.get $3
       i32.load offset=4
-      local.tee $5
+      local.tee $3
       i32.const -2147483648
       i32.ge_u
       if
        global.get $digest/masksAt
        global.get $columns/words
-       local.get $5
+       local.get $3
        i32.const 1073741823
        i32.and
        i32.mul
@@ -1606,7 +1631,7 @@
        br $digest/isHolder|inlined.1
       end
       local.get $0
-      local.get $5
+      local.get $3
       i32.const 4095
       i32.and
       i32.eq
@@ -1614,7 +1639,7 @@
        i32.const 1
       else
        local.get $0
-       local.get $5
+       local.get $3
        i32.const 12
        i32.shr_u
        i32.const 4095

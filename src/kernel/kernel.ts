@@ -136,8 +136,8 @@ export interface Kernel {
 
   /**
    * Another PoP's word on what the row holds, in place of what it said before. Bits 0..23 of each
-   * hash count (of the chain's low word). It stands beside `learn`: a chunk is held when either says
-   * so, and `forget` does not touch it, since only the owner knows. A hash that finds no room
+   * hash count (of the chain's low word). It stands beside `learn`: a chunk is held when either
+   * says so, and `forget` does not touch it, since only the owner knows. A hash that finds no room
    * is refused and counted: the kernel never believes more than it was told. Two chunks with the
    * same bits are one hash: of a row with n hashes, n in 2^24 unknown chunks look held.
    */

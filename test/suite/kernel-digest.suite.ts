@@ -1,4 +1,4 @@
-/** What every kernel must do with digests: other PoPs' in decisions, its own rows' for publishing. */
+/** What every kernel must do with digests: other PoPs' in decisions, its own for publishing. */
 import { describe, expect, test } from "vitest";
 import type { DigestDelta, Kernel, KernelOptions } from "../../src/kernel/kernel.ts";
 import { addRow, askFor, chainOf, SMALL } from "./kernel.implementations.ts";

@@ -218,7 +218,7 @@ export class DigestTable {
     let both = 0;
     for (let word = 0; word < this.#words; word++) {
       for (let bits = this.#masks[first + word]; bits !== 0; bits &= bits - 1) {
-        both = (both * 4096) % TWO_24 + word * 32 + 31 - Math.clz32(bits & -bits);
+        both = ((both * 4096) % TWO_24) + word * 32 + 31 - Math.clz32(bits & -bits);
         if (++left === 3) return;
       }
     }

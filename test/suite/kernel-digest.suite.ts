@@ -52,7 +52,10 @@ function deciding(create: Create): void {
   test("only the bits that travel count", () => {
     const kernel = kernelWith(create, 1);
     const chain = chainOf(1, 3);
-    kernel.setDigest(0, Uint32Array.from(hashesOf(chain), (hash) => hash | 0xab000000));
+    kernel.setDigest(
+      0,
+      Uint32Array.from(hashesOf(chain), (hash) => hash | 0xab000000),
+    );
     expect(kernel.matchedChunks(chain, 0)).toBe(3);
     chain[1] ^= 0xffffffff;
     chain[2] ^= 0xff000000;

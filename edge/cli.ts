@@ -28,13 +28,13 @@ const COMMANDS: Record<string, SubCommand> = {
     summary: "run an emulated engine, or a real one on a GGUF file",
     run: async (args) => (await import("./engine/main.ts")).runEngine(args),
   },
-  drain: {
-    summary: "take a running PoP, or one endpoint of it, out of new work and back in",
-    run: async (args) => (await import("./cli-drain.ts")).runDrain(args),
-  },
   demo: {
     summary: "run one PoP with three emulated engines on this machine",
     run: async (args) => (await import("./demo.ts")).runDemo(args),
+  },
+  drain: {
+    summary: "take a running PoP, or one endpoint of it, out of new work and back in",
+    run: async (args) => (await import("./cli-drain.ts")).runDrain(args),
   },
 };
 

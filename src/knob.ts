@@ -60,7 +60,10 @@ function oneOf<T extends string | number>(allowed: readonly T[], more = "") {
 
 export function flag(initial: boolean) {
   const expects = `true or false (default ${initial})`;
-  return v.optional(leaf<boolean>(expects, (x) => typeof x === "boolean"), initial);
+  return v.optional(
+    leaf<boolean>(expects, (x) => typeof x === "boolean"),
+    initial,
+  );
 }
 
 /** One of a closed list. */

@@ -171,17 +171,22 @@ export class PeerRoster implements FleetListener {
     known.refusals++;
     const load = text === undefined ? undefined : readLoadText(text);
     this.host.log("debug", "pop refused", { pop: known.id, code, load: load !== undefined });
+    // Until its next card: gossip is late, and nobody need ask again meanwhile.
+    if (code === "draining") this.takesNothing(known);
     if (load === undefined) return;
     const atMs = this.host.clock() - known.pop.rttMs / 2;
     this.applyLoad(known, { ...load, seq: known.load?.seq ?? 0, atMs });
     this.applyHealth(known);
   }
 
+  private takesNothing(known: KnownPop): void {
+    const { admission } = this.host.table.columns;
+    for (const peer of known.rows) if (peer !== undefined) admission[peer.row] = NO_WORK;
+  }
+
   /** Rows as the card lists them; what is in it no longer goes. */
   private applyCard(known: KnownPop): void {
-    const cards = this.workers.has(known.id)
-      ? known.pop.card.endpoints.slice(0, ROWS_PER_POP)
-      : [];
+    const cards = this.workers.has(known.id) ? known.pop.card.endpoints.slice(0, ROWS_PER_POP) : [];
     known.card = known.pop.card;
     const wanted = new Set(cards.map((card) => card.id));
     const kept = new Map<string, PeerRow>();

@@ -49,7 +49,12 @@ export function readLoadText(text: string): LoadNow | undefined {
 
 function endpointOf(fields: number[]): EndpointLoad {
   const [up, queuedTokens, inFlight, kvUsage, prefillRate, itlMs] = fields as [
-    number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   return { up: up === 1, queuedTokens, inFlight, kvUsage, prefillRate, itlMs };
 }

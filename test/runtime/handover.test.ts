@@ -1,123 +1,28 @@
 /**
- * Several real PoPs in this process, one in-memory fleet between them, engines behind some of
- * them: a request at any PoP runs where it runs best, and nobody sees it when a PoP refuses, dies
- * before content, or is taken out.
+ * A request at any PoP runs where it runs best, and nobody sees it when a PoP refuses, dies before
+ * content, or leaves.
  */
-import { request, type ClientRequest } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { serveNode, type ServedPop } from "../../edge/node.ts";
-import { parseConfig } from "../../src/config.ts";
-import { MemoryGrid, type MemoryFleet } from "../fleet.ts";
+import { MemoryGrid } from "../fleet.ts";
 import { eventually, startPop } from "./pop-process.ts";
-import { type Behaviour, RogueEngine, type Script, tokenText } from "./rogue-engine.ts";
+import { type Behaviour, tokenText } from "./rogue-engine.ts";
+import {
+  ask,
+  clock,
+  closeAll,
+  closing,
+  engine,
+  knows,
+  leaver,
+  ownReady,
+  said,
+  site,
+  speakFor,
+  stateOf,
+  WHOLE,
+} from "./sites.ts";
 
-const WHOLE = Array.from({ length: 5 }, (_, n) => tokenText(n)).join("");
-const POLL = { intervalMs: 50, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
-const clock = (): number => performance.now();
-
-const closers: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function engine(script: Script = () => ({ kind: "good" }), models = ["m"]) {
-  const rogue = await RogueEngine.start(models, script);
-  closers.push(() => rogue.stop());
-  return rogue;
-}
-
-interface Site {
-  pop: ServedPop;
-  fleet: MemoryFleet;
-}
-
-async function site(
-  grid: MemoryGrid,
-  id: string,
-  engines: RogueEngine[] = [],
-  more: Record<string, unknown> = {},
-  endpoint: Record<string, unknown> = {},
-): Promise<Site> {
-  const parsed = parseConfig({
-    pop: { id, tier: "edge", region: "here" },
-    listen: { port: 0 },
-    poll: POLL,
-    endpoints: engines.map(({ base, models }, n) => {
-      return { id: `${id}-${n}`, url: base, engine: "vllm", models, ...endpoint };
-    }),
-    ...more,
-  });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-  const fleet = grid.fleet(id);
-  const pop = await serveNode(parsed.config, { log: () => {}, fleet });
-  closers.push(() => pop.close());
-  return { pop, fleet };
-}
-
-interface Peer {
-  id: string;
-  routable: boolean;
-  refusals: number;
-  draining: boolean;
-  inFlight: number;
-  endpoints: { id: string; phase: string; load: { ageMs: number | null } }[];
-}
-interface State {
-  draining: boolean;
-  running: number;
-  endpoints: { phase: string; inFlight: number; admission: string }[];
-  pops: Peer[];
-}
-const stateOf = (pop: ServedPop): State => pop.pop.state() as State;
-
-/** Waits until the PoP knows so many usable endpoints elsewhere. */
-async function knows({ pop }: Site, endpoints: number): Promise<void> {
-  await eventually(`${endpoints} endpoints of others`, () => {
-    const all = stateOf(pop).pops.flatMap((peer) => peer.endpoints);
-    return all.filter((one) => one.phase === "ready").length === endpoints;
-  });
-}
-
-async function ownReady({ pop }: Site): Promise<void> {
-  await eventually("own endpoints ready", () =>
-    stateOf(pop).endpoints.every(({ phase }) => phase === "ready"),
-  );
-}
-
-interface Answer {
-  status: number;
-  route: string;
-  text: string;
-  headers: Headers;
-}
-
-async function ask(
-  { pop }: Site,
-  headers: Record<string, string> = {},
-  body: Record<string, unknown> = {},
-): Promise<Answer> {
-  const response = await fetch(`${pop.url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({
-      model: "m",
-      stream: true,
-      messages: [{ role: "user", content: "hello" }],
-      ...body,
-    }),
-  });
-  const text = await response.text();
-  const route = response.headers.get("x-grid-route") ?? "";
-  return { status: response.status, route, text, headers: response.headers };
-}
-
-/** The text of a whole stream, else the answer as it came. */
-function said({ status, text }: Answer): string {
-  if (status !== 200 || !text.includes("data: [DONE]") || text.includes(`"error"`)) {
-    return `${status} ${text}`;
-  }
-  return [...text.matchAll(/"content":"([^"]*)"/g)].map((match) => match[1]).join("");
-}
+afterEach(closeAll);
 
 const forged = { "x-grid-forwarded-by": "x", "x-grid-tenant": "t", "x-grid-deadline-ms": "9000" };
 
@@ -174,7 +79,7 @@ describe("hand-over", () => {
     expect(text).not.toContain("[DONE]");
   });
 
-  test("an engine that dies at the second hop is replaced there, or elsewhere, unseen", async () => {
+  test("an engine that dies at the second hop is replaced unseen", async () => {
     const grid = new MemoryGrid(clock);
     const dies: Behaviour = { kind: "dies", after: "role", how: "reset" };
     const a = await site(grid, "a");
@@ -194,7 +99,7 @@ describe("hand-over", () => {
     const b = await startPop({
       endpoints: [{ id: "b-0", url: silent.base, engine: "vllm", models: ["m"] }],
     });
-    closers.push(() => b.stop());
+    closing(() => b.stop());
     const a = await site(grid, "a");
     speakFor(a.fleet, "b", b.base);
     await knows(a, 1);
@@ -288,7 +193,7 @@ describe("refusals", () => {
     expect(picky.requests).toBe(1);
   });
 
-  test("a wrong key is an error between PoPs, not the client's while another can serve", async () => {
+  test("a wrong key is an error between PoPs, not the client's", async () => {
     const grid = new MemoryGrid(clock);
     const key = (text: string) => ({ peers: { key: text.repeat(16) } });
     const a = await site(grid, "a", [], key("k"));
@@ -355,37 +260,6 @@ describe("loops", () => {
   });
 });
 
-function leaver({ pop }: Site, content: string): ClientRequest {
-  const outgoing = request(`${pop.url}/v1/chat/completions`, {
-    method: "POST",
-    agent: false,
-    headers: { "content-type": "application/json" },
-  });
-  outgoing.on("error", () => {});
-  outgoing.on("response", (response) => response.on("error", () => {}).resume());
-  const messages = [{ role: "user", content }];
-  outgoing.end(JSON.stringify({ model: "m", stream: true, messages }));
-  return outgoing;
-}
-
-/** A card and a load for a PoP that has no fleet of its own. */
-function speakFor(fleet: MemoryFleet, id: string, url: string): void {
-  fleet.heardCard({
-    ...{ id, url, tier: "edge", region: "here", zone: "here", chunkBytes: 512 },
-    ...{ draining: false, revision: 7 },
-    endpoints: [
-      {
-        ...{ id: `${id}-0`, tier: "edge", region: "here", models: ["m"], capabilities: 0x7f },
-        ...{ contextTokens: undefined, tenants: [], admission: "new-and-existing" },
-        ...{ priceIn: 0, priceCached: 0, priceOut: 0, maxInFlight: 64, replicas: 1 },
-      },
-    ],
-  });
-  const one = { up: true, queuedTokens: 0, inFlight: 0, kvUsage: 0, prefillRate: 8, itlMs: 20 };
-  const queueClasses = new Array<number>(20).fill(0);
-  fleet.heard(id, { load: { seq: 1, atMs: clock(), revision: 7, endpoints: [one], queueClasses } });
-}
-
 test("a client that leaves frees the engine behind the second PoP within 50 ms", async () => {
   const grid = new MemoryGrid(clock);
   const far = await engine(() => ({ kind: "silent" }));
@@ -424,90 +298,6 @@ test("the cap of requests at one PoP holds, and who waits goes on", async () => 
   clearInterval(watch);
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   expect(most).toBe(2);
-});
-
-test("a session follows its user to another PoP: its prefix is found there", async () => {
-  const grid = new MemoryGrid(clock, 500);
-  const slow = { prefillTokensPerS: 1_000 };
-  const a = await site(grid, "a", [await engine()], {}, slow);
-  const b = await site(grid, "b", [await engine()], {}, slow);
-  await Promise.all([ownReady(a), ownReady(b), knows(a, 1), knows(b, 1)]);
-  const messages = [{ role: "user", content: "long ".repeat(4_000) }];
-  const body = { messages, prompt_cache_key: "s" };
-  expect((await ask(a, {}, body)).route).toContain("endpoint=a-0");
-  await eventually("b knows what a holds", async () => {
-    const response = await fetch(`${b.pop.url}/grid/explain`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: "m", ...body }),
-    });
-    const { candidates } = (await response.json()) as {
-      candidates: { endpoint: string; matchedTokens: number }[];
-    };
-    return candidates.some((one) => one.endpoint === "a/a-0" && one.matchedTokens > 1_000);
-  });
-  const moved = await ask(b, { "x-grid-slo-ttft-ms": "60000" }, body);
-  expect(moved.route).toMatch(/^pop=b;tier=edge;endpoint=a\/a-0;reason=prefix;hit=[1-9]\d+;hops=1/);
-  // A short question is not worth the way: it stays where its user is.
-  expect((await ask(b)).route).toMatch(/^pop=b;.*endpoint=b-0;.*hops=0$/);
-});
-
-describe("drain", () => {
-  const drain = async ({ pop }: Site, method: string, query = "") =>
-    (await fetch(`${pop.url}/grid/drain${query}`, { method })).json() as Promise<State>;
-
-  test("a PoP: peers stop sending, running streams end, its clients are served elsewhere", async () => {
-    const grid = new MemoryGrid(clock, 1_000);
-    const near = await engine(() => ({ kind: "good", tokens: 20, gapMs: 10 }));
-    const a = await site(grid, "a", [near]);
-    const b = await site(grid, "b", [await engine()]);
-    await Promise.all([ownReady(a), ownReady(b), knows(a, 1), knows(b, 1)]);
-    const running = ask(a);
-    await eventually("it runs", () => near.active === 1);
-    expect(await drain(a, "POST")).toMatchObject({ draining: true, running: 1 });
-    expect(a.fleet.cards.at(-1)?.draining).toBe(true);
-    expect(stateOf(b.pop).pops[0]?.draining).toBe(true);
-    const ready = await fetch(`${a.pop.url}/readyz`);
-    expect([ready.status, await ready.json()]).toEqual([
-      503,
-      { status: "not ready", reason: "draining" },
-    ]);
-    expect((await ask(a)).route).toContain("endpoint=b/b-0");
-    expect((await ask(b)).route).toContain("endpoint=b-0");
-    expect((await running).text).toContain("[DONE]");
-    await drain(b, "POST");
-    const nowhere = await ask(a);
-    expect([nowhere.status, JSON.parse(nowhere.text).error.code]).toEqual([503, "draining"]);
-    expect(await drain(a, "DELETE")).toMatchObject({ draining: false });
-    expect((await ask(a)).route).toContain("endpoint=a-0");
-    expect((await fetch(`${a.pop.url}/readyz`)).status).toBe(200);
-  });
-
-  test("an endpoint: its sessions are re-homed, and it comes back", async () => {
-    const grid = new MemoryGrid(clock);
-    const a = await site(grid, "a", [await engine(), await engine()]);
-    await ownReady(a);
-    const session = { "x-grid-session": "s" };
-    const home = /endpoint=(a-\d)/.exec((await ask(a, session)).route)?.[1] as string;
-    await drain(a, "POST", `?endpoint=${home}`);
-    const other = home === "a-0" ? "a-1" : "a-0";
-    for (let n = 0; n < 4; n++) expect((await ask(a, session)).route).toContain(other);
-    await eventually("the card says so", () =>
-      a.fleet.cards.at(-1)?.endpoints.some(({ id, admission }) => id === home && admission === "none"),
-    );
-    await drain(a, "POST", `?endpoint=${home}&state=active`);
-    expect((await ask(a, session)).route).toContain(`endpoint=${other};reason=session`);
-  });
-
-  test("what is asked wrongly is said", async () => {
-    const grid = new MemoryGrid(clock);
-    const a = await site(grid, "a");
-    const wrong = async (query: string) =>
-      (await fetch(`${a.pop.url}/grid/drain${query}`, { method: "POST" })).status;
-    expect([await wrong("?endpoint=no"), await wrong("?state=x"), await wrong("?endpiont=a")]).toEqual(
-      [404, 400, 400],
-    );
-  });
 });
 
 test("a PoP that leaves is gone from the tables, and comes back", async () => {

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import kernelModule from "#kernel-module";
 import { createPop, type Log, malformed, type Pop, type PopConfig } from "../src/index.ts";
+import type { Fleet } from "../src/grid/fleet.ts";
 import type { KernelExports } from "../src/kernel/wasm.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import { UndiciTransport } from "./transport-undici.ts";
@@ -30,12 +31,16 @@ const HEADER_BYTES_MAX = 16_384;
  * Creates the PoP and listens.
  * @throws Error with code EADDRINUSE when the port is taken
  */
-export async function serveNode(config: PopConfig, effects: { log: Log }): Promise<ServedPop> {
+export async function serveNode(
+  config: PopConfig,
+  effects: { log: Log; fleet?: Fleet },
+): Promise<ServedPop> {
   const transport = new UndiciTransport();
   const pop = createPop(config, {
     clock: () => performance.now(),
     rng: bufferedRandom(),
     log: effects.log,
+    fleet: effects.fleet,
     transport,
     kernelExports: () =>
       new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
@@ -60,8 +65,10 @@ export async function serveNode(config: PopConfig, effects: { log: Log }): Promi
   }
   const { port } = server.address() as AddressInfo;
   const host = config.listen.host.includes(":") ? `[${config.listen.host}]` : config.listen.host;
+  const url = `http://${host}:${port}`;
+  pop.announce(url);
   return {
-    url: `http://${host}:${port}`,
+    url,
     pop,
     reload: (next) => pop.reload(next),
     drain: () => drain(server, pop),

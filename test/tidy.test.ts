@@ -33,7 +33,7 @@ function moduleOf(path: string): string {
   const parts = path.split("/");
   if (parts[0] !== "src") return parts[0];
   // The config's words and its environment are parts of the config.
-  if (["knob.ts", "environment.ts"].includes(parts[1])) return "config";
+  if (/^(knob|environment|config-.*)\.ts$/.test(parts[1])) return "config";
   // A PoP is assembled from `pop.ts` and its parts beside it, `pop-*.ts`.
   return parts[1].replace(/\.ts$/, "").replace(/^pop-.*/, "pop");
 }

@@ -33,6 +33,7 @@ describe("what is left out", () => {
       chunkBytes: 512,
       indexBytes: 64 * 1024 * 1024,
       promptBytesMax: 4 * 1024 * 1024,
+      digestBytes: 16 * 1024 * 1024,
     });
     expect(config.weights).toEqual(DEFAULT_WEIGHTS);
     expect(config).toEqual(fine({}));

@@ -70,6 +70,7 @@ function scene(over: Partial<Task> = {}) {
     task,
     row: 0,
     worker,
+    handover: undefined,
     exchange,
     gridHeaders: () => ({}),
     errorEvent: (error) => new TextEncoder().encode(`error ${error.code}`),

@@ -5,6 +5,7 @@
  * default is how outages begin. Numbers carry their unit last in the name.
  */
 import * as v from "valibot";
+import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
@@ -56,6 +57,8 @@ export interface PopConfig {
     successesToUp: number;
     reprobeMs: number;
   };
+  /** Undefined: a PoP alone. */
+  gossip?: GossipConfig | undefined;
   implementation: "wasm" | "reference";
   log: { level: LogLevel; format: "text" | "json" };
 }
@@ -276,6 +279,7 @@ const Config = knob.section({
   kernel: Kernel,
   weights: WeightsSection,
   poll: Poll,
+  gossip: Gossip,
   // The twin is the oracle: switch to it to rule the WebAssembly kernel out of a fault.
   implementation: knob.choice(["wasm", "reference"], "wasm"),
   log: knob.sectionOr({

@@ -33,7 +33,7 @@ function moduleOf(path: string): string {
   const parts = path.split("/");
   if (parts[0] !== "src") return parts[0];
   // The config's words and its environment are parts of the config.
-  if (["knob.ts", "environment.ts"].includes(parts[1])) return "config";
+  if (/^(knob|environment|config-.*)\.ts$/.test(parts[1])) return "config";
   // A PoP is assembled from `pop.ts` and its parts beside it, `pop-*.ts`.
   return parts[1].replace(/\.ts$/, "").replace(/^pop-.*/, "pop");
 }
@@ -60,8 +60,8 @@ const LAW: Record<string, string[]> = {
   // Adapters throw and catch GridError, so the public API has it.
   index: ["pop", "config", "grid"],
   sim: ["grid", "gossip", "mesh", "forward", "task", "state", "stream", "kernel"],
-  // An adapter makes Exchanges and Transports, so it needs the nouns; the rest comes by index.
-  edge: ["index", "config", "grid", "wasm", "edge/sim"],
+  // An adapter makes Exchanges, Transports, identities and links; the rest comes by index.
+  edge: ["index", "config", "grid", "gossip", "mesh", "wasm", "edge/sim"],
   // Only the demo, the emulated engine and the benches know the simulator.
   "edge/sim": ["index", "config", "grid", "wasm", "edge", "sim", "task", "stream"],
   wasm: [],

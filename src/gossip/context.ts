@@ -18,7 +18,8 @@ export type GossipEvent =
   | { type: "routable"; nid: Nid; routable: boolean }
   | { type: "hot"; nid: Nid }
   | { type: "cold"; nid: Nid; key: string; value: Uint8Array | null }
-  | { type: "prefix"; nid: Nid }
+  /** A followed PoP's digest changed; `snapshot`: `added` is all of it. Members as in prefix.ts. */
+  | { type: "prefix"; nid: Nid; snapshot: boolean; added: number[]; removed: number[] }
   /** This PoP's epoch: write it to disk, and hand it back as `persistedEpoch` at the next start. */
   | { type: "epoch"; epoch: number }
   /** This PoP accused a member. */

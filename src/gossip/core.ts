@@ -135,7 +135,7 @@ export class GossipCore {
     });
   }
 
-  /** Hashes of chunks that came into and went out of this PoP's caches; 24 bits count. */
+  /** Chunks that came into and went out of this PoP's caches: endpoint x 2^24 + 24 bits of hash. */
   setPrefix(added: Iterable<number>, removed: Iterable<number>): void {
     this.prefixes.change(added, removed);
   }

@@ -89,6 +89,13 @@ export class Link {
     return this.rtts.length === 0 ? 0 : Math.min(...this.rtts);
   }
 
+  /** How much longer than the least the last round trips took, on average. */
+  get jitterMs(): Millis {
+    if (this.rtts.length === 0) return 0;
+    const sum = this.rtts.reduce((total, rttMs) => total + rttMs, 0);
+    return sum / this.rtts.length - this.rttMs;
+  }
+
   addRtt(rttMs: Millis): void {
     if (this.rtts.push(Math.max(0, rttMs)) > RTT_SAMPLES) this.rtts.shift();
   }

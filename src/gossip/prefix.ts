@@ -2,7 +2,8 @@
  * Which prompt chunks a PoP's caches hold, for those who ask. A follower gets a snapshot in parts,
  * then a delta every half second; a gap in the numbers makes it ask again. Count and churn travel
  * with each frame, so that the reader can discount what it holds by age:
- * believed = match x exp(-age x churn / count). Hashes are salted per tenant by whoever makes them.
+ * believed = match x exp(-age x churn / count). Hashes are salted per tenant by whoever makes them;
+ * a member is the number of the endpoint, times 2^24, plus 24 bits of hash.
  */
 import type { Millis } from "../grid/units.ts";
 import type { Context, LinkId } from "./context.ts";
@@ -13,7 +14,6 @@ import { followFrame, type PrefixPart, prefixFrame } from "./message.ts";
 
 /** Hashes per snapshot part: at most 40 KB coded. */
 const PART = 12_288;
-const MASK = 0xff_ffff;
 /** Churn is told as changes per 1,000 s, averaged over about ten seconds. */
 const CHURN_UNIT = 1000;
 const CHURN_WEIGHT = 0.05;
@@ -57,10 +57,10 @@ export class Prefixes {
     this.flushedMs = context.nowMs;
   }
 
-  /** Notes chunks that came into or went out of this PoP's caches; the low 24 bits count. */
+  /** Notes chunks that came into or went out of this PoP's caches; the low 32 bits count. */
   change(added: Iterable<number>, removed: Iterable<number>): void {
-    for (const hash of removed) this.drop(hash & MASK);
-    for (const hash of added) this.keep(hash & MASK);
+    for (const hash of removed) this.drop(hash >>> 0);
+    for (const hash of added) this.keep(hash >>> 0);
   }
 
   /** False when too many are followed already. */
@@ -109,7 +109,8 @@ export class Prefixes {
     if (held === undefined) return;
     const added = decodeSet(part.added, this.context.limits.maxPrefix);
     const removed = decodeSet(part.removed, this.context.limits.maxPrefix);
-    if (part.parts > 0) this.takeSnapshot(held, part, added);
+    const snapshot = part.parts > 0;
+    if (snapshot) this.takeSnapshot(held, part, added);
     else if (held.missing > 0 || part.seq !== held.seq + 1) {
       if (part.seq > held.seq + 1) this.again(link, held);
       return;
@@ -122,7 +123,9 @@ export class Prefixes {
     held.count = part.count;
     held.churnPerS = part.churn / CHURN_UNIT;
     held.updatedMs = this.context.nowMs - link.rttMs / 2;
-    this.context.event({ type: "prefix", nid: link.peer as Nid });
+    if (held.seq < 0 || held.missing > 0) return;
+    const changes = snapshot ? { added: [...held.hashes], removed: [] } : { added, removed };
+    this.context.event({ type: "prefix", nid: link.peer as Nid, snapshot, ...changes });
   }
 
   tick(): void {
@@ -134,6 +137,8 @@ export class Prefixes {
     this.churnPerS += CHURN_WEIGHT * (rate - this.churnPerS);
     const delta = changes > 0 ? this.delta() : undefined;
     for (const [id, follower] of this.followers) {
+      // More than fits one frame goes as a snapshot in parts.
+      if (changes > PART) follower.snapshot = true;
       const link = this.links.get(id);
       if (link === undefined) continue;
       if (link.buffered > this.context.limits.softBufferBytes) follower.snapshot = true;

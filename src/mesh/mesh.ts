@@ -99,6 +99,11 @@ export class Mesh implements LinkListener {
     this.links.clear();
   }
 
+  /** Cuts what has not closed. */
+  cut(): void {
+    for (const link of [...this.closing.keys()]) link.drop();
+  }
+
   /** Sockets that are still to close. */
   get open(): number {
     return this.links.size + this.closing.size;

@@ -8,7 +8,7 @@
  *     ├─ columns: one array per fact, one element per endpoint row ─────────────────────────┤
  *     │ inUse u8[rows] │ tier u8[rows] │ … │ capabilities u32[rows] │ … │ trust f64[rows]   │
  *     ├─ sets of rows: one bit per row, `words` u64 words each ─────────────────────────────┤
- *     │ models [256][words] │ active [words]                                                │
+ *     │ models [256][words] │ active, lost, nobody, told, fed [words]                       │
  *     ├─ scores ────────────────────────────────────────────────────────────────────────────┤
  *     │ code u8[rows] │ matched u32[rows] │ candidate u32[rows] │ tie u32[rows]             │
  *     │ ttft f64[rows] │ social f64[rows] │ price f64[rows]        (by candidate, not row)  │
@@ -16,6 +16,8 @@
  *     │ window u8[65536]: text on its way through the hash │ chain u64[chunkLimit]          │
  *     ├─ prefix index, at most `indexBytes` (drawn in prefix.ts and mirror.ts) ─────────────┤
  *     │ row records [rows] │ buckets [buckets] │ segments [buckets]                         │
+ *     ├─ digests, at most `digestBytes` (drawn in digest.ts and feed.ts) ───────────────────┤
+ *     │ row records [rows] │ slots [slots] │ masks [masks][words] │ segments [segments]     │
  *     └─────────────────────────────────────────────────────────────────────────────────────┘
  *
  * A column starts one cache line further than its size asks: columns a power of two apart would
@@ -23,14 +25,14 @@
  */
 
 /** Raised with every change of layout, order of columns, codes or hash. */
-export const ABI: u32 = 1;
+export const ABI: u32 = 2;
 export const WINDOW_BYTES: u32 = 65536;
 /** Room after the window, so that a word may be read across its end. */
 const WINDOW_SLACK: u32 = 64;
 const MODELS_MAX: u32 = 256;
 const BYTE_COLUMNS: i32 = 5;
 const WORD_COLUMNS: i32 = 5;
-const NUMBER_COLUMNS: i32 = 14;
+const NUMBER_COLUMNS: i32 = 15;
 const PAGE: usize = 65536;
 
 export let rows: u32 = 0;
@@ -72,9 +74,18 @@ export let priceIn: usize = 0;
 export let priceCached: usize = 0;
 export let priceOut: usize = 0;
 export let trust: usize = 0;
+export let digestDiscount: usize = 0;
 
 export let models: usize = 0;
 export let active: usize = 0;
+/** Rows that the chunk just looked at has lost. */
+export let lost: usize = 0;
+/** The empty set. */
+export let nobody: usize = 0;
+/** Rows that have a digest (digest.ts). */
+export let told: usize = 0;
+/** Rows whose changes are logged (feed.ts). */
+export let fed: usize = 0;
 export let codes: usize = 0;
 export let matched: usize = 0;
 export let candidates: usize = 0;
@@ -148,11 +159,16 @@ function placeColumns(): void {
   priceCached = column(8);
   priceOut = column(8);
   trust = column(8);
+  digestDiscount = column(8);
 }
 
 function placeScores(): void {
   models = place(<usize>MODELS_MAX * words * 8);
   active = place(words * 8);
+  lost = place(words * 8);
+  nobody = place(words * 8);
+  told = place(words * 8);
+  fed = place(words * 8);
   codes = column(1);
   matched = column(4);
   candidates = column(4);

@@ -5,14 +5,18 @@
 import { ABI, RESULT_CODE, WINDOW_BYTES, grow, layout, matched, resultWords } from "./columns";
 import { askedChunks, codeOf, filter, startFromModel } from "./filter";
 import { pick, writeScore } from "./pick";
-import { layoutIndex, match, matchedChunks as countMatched } from "./prefix";
+import { digestStat, layoutDigests } from "./digest";
+import { match, matchedChunks as countMatched } from "./match";
+import { indexStat, layoutIndex } from "./prefix";
 import { score, scoreAll } from "./score";
 
 export { blockAt, columnAt } from "./columns";
 export { absorb, begin, chunkCount, hashKey } from "./hash";
 export { setModelRow } from "./filter";
 export { clearRow, forget, learn, setRowChunks } from "./learn";
-export { stat } from "./prefix";
+export { addDigest, clearDigest, dropDigest } from "./digest";
+export { startFeed, takeFeed } from "./feed";
+export { listHashes } from "./prefix";
 
 export function abi(): u32 {
   return ABI;
@@ -22,10 +26,20 @@ export function windowBytes(): u32 {
   return WINDOW_BYTES;
 }
 
-/** Once, first. 0 = ready, 1 = the index's byte cap is too small, 2 = no memory. */
-export function init(rows: u32, chunkBytes: u32, chunkLimit: u32, indexBytes: f64): u32 {
+/**
+ * Once, first. 0 = ready, 1 = the index's byte cap is too small, 2 = no memory, 3 = the digests'
+ * byte cap is too small.
+ */
+export function init(
+  rows: u32,
+  chunkBytes: u32,
+  chunkLimit: u32,
+  indexBytes: f64,
+  digestBytes: f64,
+): u32 {
   layout(rows, chunkBytes, chunkLimit);
   if (!layoutIndex(<u64>indexBytes)) return 1;
+  if (!layoutDigests(<u64>digestBytes)) return 3;
   return grow() ? 0 : 2;
 }
 
@@ -49,4 +63,8 @@ export function explain(row: u32): void {
 
 export function matchedChunks(chunks: u32, row: u32): u32 {
   return countMatched(chunks, row);
+}
+
+export function stat(which: i32): f64 {
+  return which < 5 ? indexStat(which) : digestStat(which);
 }

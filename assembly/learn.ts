@@ -4,6 +4,8 @@
  * children's, so that a bucket gives up a tail before the root that makes it reachable.
  */
 import { chunkLimit, words } from "./columns";
+import { clearDigest } from "./digest";
+import { stopFeed } from "./feed";
 import { dropAll, enqueue, forgetQueue, limitOf, makeRoom, reserve, setLimit, shrink, touch }
   from "./mirror";
 import { bucketCount, entryHash, entryHolders, find, hashAt, hold, holds, insert, release, stamp }
@@ -47,8 +49,10 @@ export function forget(chunks: u32, row: u32, fromChunk: u32): void {
   }
 }
 
-/** The row lost everything; its mirror has no bound until it is told again. */
+/** The row lost everything, digest too; its mirror has no bound until it is told again. */
 export function clearRow(row: u32): void {
+  stopFeed(row);
+  clearDigest(row);
   if (limitOf(row) !== 0) {
     dropAll(row);
     setLimit(row, 0);

@@ -2,7 +2,8 @@
  * Which rows are expected to hold which chunk. A set-associative table: the chunk's hash names a
  * bucket of eight entries, and the eight hashes of a bucket fill exactly one cache line, so a
  * look-up is one line, one SIMD compare and the row set of the entry found. A full bucket gives
- * up its oldest entry: no tombstones, no rehash, no growth.
+ * up its oldest entry: no tombstones, no rehash, no growth. The bucket is named by the 24 bits that
+ * digests carry, so that chunks which a digest cannot tell apart stand side by side.
  *
  *     bucket ┌──────────────┬──────────────┬────────────────────────┬────────────────────────┐
  *            │ hash u64 × 8 │ stamp f64× 8 │ holders u64[words] × 8 │ recent u64[words] × 8  │
@@ -11,9 +12,10 @@
  *
  *     row record u32 × 8: held, limit, slots, segments, head, tail, headPos, tailPos
  */
-import { active, chain, matched, place, rows, words } from "./columns";
+import { chain, place, rows, textWindow, words } from "./columns";
+import { isFed, note } from "./feed";
 
-const HEADER: usize = 128;
+export const HEADER: usize = 128;
 /** An entry's number has 24 bits in a mirror's slot. */
 const BUCKETS_MAX: u64 = 1 << 21;
 const BUCKETS_MIN: u64 = 16;
@@ -61,20 +63,20 @@ export function rowRecord(row: u32): usize {
 
 // @ts-ignore: decorator
 @inline
-function bucketOf(hash: u64): usize {
-  return <usize>(((hash & 0xffffffff) * buckets) >> 32);
+export function bucketOf(hash: u64): usize {
+  return <usize>(((hash & 0xffffff) * buckets) >> 24);
 }
 
 // @ts-ignore: decorator
 @inline
-function bucketAt(bucket: usize): usize {
+export function bucketAt(bucket: usize): usize {
   return bucketsAt + bucket * bucketBytes;
 }
 
 /** One bit for each of the bucket's eight ways that has this hash. */
 // @ts-ignore: decorator
 @inline
-function ways(bucket: usize, hash: u64): i32 {
+export function ways(bucket: usize, hash: u64): i32 {
   const wanted = i64x2.splat(hash);
   const a = i64x2.bitmask(i64x2.eq(v128.load(bucket), wanted));
   const b = i64x2.bitmask(i64x2.eq(v128.load(bucket, 16), wanted));
@@ -118,10 +120,12 @@ export function hold(entry: u32, row: u32): void {
   const record = rowRecord(row);
   store<u32>(record, load<u32>(record) + 1);
   ++heldPairs;
+  if (isFed(row)) noteChange(entry, row, true);
 }
 
 /** The row does not hold the entry any more; an entry that nobody holds is free. */
 export function release(entry: u32, row: u32): void {
+  if (isFed(row)) noteChange(entry, row, false);
   const at = entryHolders(entry);
   const own = at + ((row >> 6) << 3);
   const keep = ~((<u64>1) << (row & 63));
@@ -163,7 +167,9 @@ function evict(entry: u32): void {
     let bits = load<u64>(at + (word << 3));
     heldPairs -= <u32>popcnt(bits);
     for (; bits !== 0; bits &= bits - 1) {
-      const record = rowRecord((word << 6) + <u32>ctz(bits));
+      const row = (word << 6) + <u32>ctz(bits);
+      if (isFed(row)) noteChange(entry, row, false);
+      const record = rowRecord(row);
       store<u32>(record, load<u32>(record) - 1);
     }
   }
@@ -174,101 +180,50 @@ function evict(entry: u32): void {
   evicted += 1;
 }
 
-/**
- * Longest match of every row in `active`, in one pass from the root: a row that a chunk's holders
- * lack drops out with the length so far; the pass ends when nobody is left or a chunk is unknown.
- * Rows end up in `matched`; `active` is used up.
- */
-export function match(chunks: u32): void {
-  if (words === 4) match256(chunks);
-  else matchAny(chunks);
+/** No other chunk of the row has the entry's 24 bits; such chunks share a bucket. */
+function isAlone(entry: u32, row: u32): bool {
+  const low = digestHash(entry);
+  const first = entry & ~7;
+  for (let other = first; other < first + 8; ++other) {
+    if (other !== entry && digestHash(other) === low && holds(other, row)) return false;
+  }
+  return true;
 }
 
-function match256(chunks: u32): void {
-  let low = v128.load(active);
-  let high = v128.load(active, 16);
-  let chunk: u32 = 0;
-  for (; chunk < chunks; ++chunk) {
-    const hash = hashAt(chunk);
-    const bucket = bucketAt(bucketOf(hash));
-    const found = ways(bucket, hash);
-    if (found === 0) break;
-    const holders = bucket + HEADER + ((<usize>ctz(found)) << 5);
-    const lostLow = v128.andnot(low, v128.load(holders));
-    const lostHigh = v128.andnot(high, v128.load(holders, 16));
-    if (v128.any_true(v128.or(lostLow, lostHigh))) {
-      settlePair(0, lostLow, chunk);
-      settlePair(128, lostHigh, chunk);
-      low = v128.xor(low, lostLow);
-      high = v128.xor(high, lostHigh);
-      if (!v128.any_true(v128.or(low, high))) return;
-    }
-  }
-  settlePair(0, low, chunk);
-  settlePair(128, high, chunk);
-}
-
-function matchAny(chunks: u32): void {
-  const bytes = <usize>words << 3;
-  let chunk: u32 = 0;
-  for (; chunk < chunks; ++chunk) {
-    const hash = hashAt(chunk);
-    const bucket = bucketAt(bucketOf(hash));
-    const found = ways(bucket, hash);
-    if (found === 0) break;
-    const holders = bucket + HEADER + <usize>ctz(found) * bytes;
-    let lost = i64x2.splat(0);
-    for (let at: usize = 0; at < bytes; at += 32) {
-      const one = v128.andnot(v128.load(active + at), v128.load(holders + at));
-      const two = v128.andnot(v128.load(active + at, 16), v128.load(holders + at, 16));
-      lost = v128.or(lost, v128.or(one, two));
-    }
-    if (v128.any_true(lost) && !dropOut(holders, bytes, chunk)) return;
-  }
-  for (let at: usize = 0; at < bytes; at += 16) {
-    settlePair(<u32>at << 3, v128.load(active + at), chunk);
-  }
-}
-
-/** Takes the rows that are no holders out of `active`; says whether anybody is left. */
-function dropOut(holders: usize, bytes: usize, chunk: u32): bool {
-  let left = i64x2.splat(0);
-  for (let at: usize = 0; at < bytes; at += 16) {
-    const before = v128.load(active + at);
-    const after = v128.and(before, v128.load(holders + at));
-    settlePair(<u32>at << 3, v128.xor(before, after), chunk);
-    v128.store(active + at, after);
-    left = v128.or(left, after);
-  }
-  return v128.any_true(left);
-}
-
+/** An empty entry gives 0, but nobody holds it. */
 // @ts-ignore: decorator
 @inline
-function settlePair(firstRow: u32, pair: v128, chunk: u32): void {
-  settle(firstRow, i64x2.extract_lane(pair, 0), chunk);
-  settle(firstRow + 64, i64x2.extract_lane(pair, 1), chunk);
+function digestHash(entry: u32): u32 {
+  return load<u32>(entryHash(entry)) & 0xffffff;
 }
 
-// @ts-ignore: decorator
-@inline
-function settle(firstRow: u32, set: u64, chunk: u32): void {
-  for (let bits = set; bits !== 0; bits &= bits - 1) {
-    store<u32>(matched + ((<usize>firstRow + <usize>ctz(bits)) << 2), chunk);
-  }
+function noteChange(entry: u32, row: u32, came: bool): void {
+  if (isAlone(entry, row)) note(row, (digestHash(entry) << 1) | <u32>came);
 }
 
-/** Chunks of the chain that one row holds, from the root. */
-export function matchedChunks(chunks: u32, row: u32): u32 {
-  for (let chunk: u32 = 0; chunk < chunks; ++chunk) {
-    const entry = find(hashAt(chunk));
-    if (entry < 0 || !holds(entry, row)) return chunk;
+/** Writes what the row holds of the entries from `first` to `end` to the window, each hash once. */
+export function listHashes(row: u32, first: u32, end: u32): u32 {
+  let count: u32 = 0;
+  if (load<u32>(rowRecord(row)) === 0) return 0;
+  for (let entry = first; entry < end; ++entry) {
+    if (!holds(entry, row) || isListed(entry, row)) continue;
+    store<u32>(textWindow + (<usize>count << 2), digestHash(entry));
+    ++count;
   }
-  return chunks;
+  return count;
+}
+
+/** An earlier entry of the bucket stands for the same 24 bits. */
+function isListed(entry: u32, row: u32): bool {
+  const low = digestHash(entry);
+  for (let other = entry & ~7; other < entry; ++other) {
+    if (digestHash(other) === low && holds(other, row)) return true;
+  }
+  return false;
 }
 
 /** 0 entries, 1 capacity, 2 bytes of all tables, 3 evicted, 4 held pairs. */
-export function stat(which: i32): f64 {
+export function indexStat(which: i32): f64 {
   switch (which) {
     case 0: return <f64>entries;
     case 1: return <f64>(buckets * 8);

@@ -1,7 +1,7 @@
 /**
  * The cost of a candidate in milliseconds and money (design: one cost for queue, cache, distance):
  *
- *     hit      = trust · min(matched chunks · tokensPerChunk, prompt)
+ *     hit      = trust · (1 − discount) · min(matched chunks · tokensPerChunk, prompt)
  *     uncached = max(prompt − hit, 1)
  *     backlog  = max(queued + sent − rate · age of the sample, own, 0) + waiting
  *     wait     = backlog / rate + kvWait · k / (1 − k) + penalty of a stale sample
@@ -14,9 +14,9 @@
  */
 import {
   ASK_MAX_COST, ASK_NOW, ASK_OUT_TOKENS, ASK_PROMPT_TOKENS, ASK_TOKENS_PER_CHUNK, WEIGHT_KV_WAIT,
-  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, candidates, jitterMs,
-  kvUsage, matched, ownTokens, prefillRate, priceCached, priceIn, priceOut, prices, queuedTokens,
-  rttMs, sampleAtMs, sentTokens, socials, trust, ttfts, waitingTokens, weights,
+  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, candidates, digestDiscount,
+  jitterMs, kvUsage, matched, ownTokens, prefillRate, priceCached, priceIn, priceOut, prices,
+  queuedTokens, rttMs, sampleAtMs, sentTokens, socials, trust, ttfts, waitingTokens, weights,
 } from "./columns";
 import { COST, count, countExclusion, setCount } from "./filter";
 
@@ -75,7 +75,7 @@ export function score(row: u32): void {
   const rate = rateOf(row);
   const found = <f64>load<u32>(matched + (<usize>row << 2)) * chunkTokens;
   matchedTokens = found < prompt ? found : prompt;
-  hitTokens = cell(trust, row) * matchedTokens;
+  hitTokens = cell(trust, row) * (1 - cell(digestDiscount, row)) * matchedTokens;
   const missing = prompt - hitTokens;
   uncached = missing > 1 ? missing : 1;
   prefill = uncached / rate;
@@ -132,7 +132,8 @@ function scorePair(row: u32, to: usize, limit: f64): bool {
   const chunks = f64x2.convert_low_i32x4_u(v128.load64_zero(matched + (<usize>row << 2)));
   const found = f64x2.mul(chunks, f64x2.splat(load<f64>(askNumbers, ASK_TOKENS_PER_CHUNK)));
   const known = v128.bitselect(found, prompt, f64x2.lt(found, prompt));
-  const hit = f64x2.mul(cells(trust, row), known);
+  const still = f64x2.sub(f64x2.splat(1), cells(digestDiscount, row));
+  const hit = f64x2.mul(f64x2.mul(cells(trust, row), still), known);
   const missing = atLeast(f64x2.sub(prompt, hit), f64x2.splat(1));
   const own = f64x2.div(missing, rate);
   const distance = f64x2.add(cells(rttMs, row), cells(jitterMs, row));

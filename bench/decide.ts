@@ -1,9 +1,10 @@
 /**
  * `npm run bench:decide`: what a decision costs. "kernel" is the whole of it, hashing of the
  * prompt's bytes included; "lookup" is match, filter, score and pick with the hashes given; "twin"
- * is the whole decision in plain TypeScript. Prompts take turns, half of them held whole by every
- * endpoint, half to a different depth by each, in an index that other prompts fill, so that
- * nothing is measured on one hot line. `--json` for machines, `--smoke` for the tests.
+ * is the whole decision in plain TypeScript; "digests" is the lookup when a part of the endpoints
+ * is another PoP's and known by digests of 8,192 hashes. Prompts take turns, half of them held
+ * whole by every endpoint, half to a different depth by each, in an index that other prompts
+ * fill, so that nothing is measured on one hot line. `--json` for machines, `--smoke` for tests.
  */
 import { execFileSync } from "node:child_process";
 import { setFlagsFromString } from "node:v8";
@@ -17,6 +18,9 @@ const CHUNK_BYTES = 512;
 const PROMPTS = 4;
 const KEY = "bench";
 const NOW_MS = 1000;
+/** Most endpoints that are known by digests, a quarter of all, and the hashes of each. */
+const DIGEST_ROWS = 64;
+const DIGEST_HASHES = 8192;
 
 export interface Quantiles {
   p50Us: number;
@@ -30,6 +34,7 @@ export interface DecideRow {
   kernel: Quantiles;
   lookup: Quantiles;
   twin: Quantiles;
+  digests: Quantiles;
 }
 
 export interface Effort {
@@ -164,6 +169,28 @@ function learnScene(kernel: Kernel, scene: Scene, chains: Uint32Array[]): void {
   });
 }
 
+/** What one of the last rows knows of the prompts is a digest's word instead of the index's. */
+function digestOfScene(scene: Scene, row: number, next: () => number): Uint32Array {
+  const hashes = Uint32Array.from({ length: DIGEST_HASHES }, next);
+  let end = DIGEST_HASHES;
+  scene.asks.forEach(({ chain }, prompt) => {
+    const chunks = chain.length / 2;
+    const depth = Math.ceil(((row + 1) * chunks) / scene.endpoints);
+    const held = prompt % 2 === 0 ? chunks : depth;
+    for (let chunk = 0; chunk < held && end > 0; chunk++) hashes[--end] = chain[chunk * 2];
+  });
+  return hashes;
+}
+
+function tellDigests(kernel: Kernel, scene: Scene): void {
+  const next = xorshift(7);
+  const first = scene.endpoints - Math.min(DIGEST_ROWS, Math.ceil(scene.endpoints / 4));
+  for (let row = first; row < scene.endpoints; row++) {
+    for (const { chain } of scene.asks) kernel.forget(chain, row, 0);
+    kernel.setDigest(row, digestOfScene(scene, row, next));
+  }
+}
+
 function setScene(kernels: Kernel[], endpoints: number, promptBytes: number): Scene {
   const texts = Array.from({ length: PROMPTS }, (_, seed) => promptText(promptBytes, seed));
   const bytes = texts.map((text) => encoder.encode(text));
@@ -228,15 +255,17 @@ export function measureCase(endpoints: number, promptBytes: number, effort: Effo
   const { kernel } = makeKernel(options);
   const twin = createReferenceKernel(options, encodeInto);
   const scene = setScene([kernel, twin], endpoints, promptBytes);
-  const row: DecideRow = {
-    endpoints,
-    promptBytes,
-    chunks: Math.floor(promptBytes / CHUNK_BYTES),
+  const lookup = (prompt: number) => void kernel.decide(scene.asks[prompt], NOW_MS);
+  const figures = {
     kernel: measure(wholeOf(kernel, scene), effort),
-    lookup: measure((prompt) => void kernel.decide(scene.asks[prompt], NOW_MS), effort),
+    lookup: measure(lookup, effort),
     twin: measure(wholeOf(twin, scene), effort),
   };
-  return { row, text: measure(wholeOfText(kernel, scene), effort) };
+  const text = measure(wholeOfText(kernel, scene), effort);
+  tellDigests(kernel, scene);
+  const digests = measure(lookup, effort);
+  const chunks = Math.floor(promptBytes / CHUNK_BYTES);
+  return { row: { endpoints, promptBytes, chunks, ...figures, digests }, text };
 }
 
 export interface Growth {
@@ -289,10 +318,10 @@ function line(cells: (string | number)[]): string {
 function printTable(measured: Measured[], growth: Growth): void {
   console.log("microseconds; kernel, text and twin hash the prompt, lookup has the hashes given");
   const pair = (name: string) => [`${name} p50`, "p99"];
-  const names = ["kernel", "lookup", "twin", "text"].flatMap(pair);
+  const names = ["kernel", "lookup", "twin", "text", "digests"].flatMap(pair);
   console.log(line(["endpoints", "bytes", "chunks", ...names, "twin/kern."]));
   for (const { row, text } of measured) {
-    const figures = [row.kernel, row.lookup, row.twin, text].flatMap((one) => [
+    const figures = [row.kernel, row.lookup, row.twin, text, row.digests].flatMap((one) => [
       one.p50Us,
       one.p99Us,
     ]);

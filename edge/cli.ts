@@ -40,6 +40,10 @@ const COMMANDS: Record<string, SubCommand> = {
     summary: "run one PoP with three emulated engines on this machine",
     run: async (args) => (await import("./demo.ts")).runDemo(args),
   },
+  drain: {
+    summary: "take a running PoP, or one endpoint of it, out of new work and back in",
+    run: async (args) => (await import("./cli-drain.ts")).runDrain(args),
+  },
 };
 
 const names = Object.keys(COMMANDS);

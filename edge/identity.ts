@@ -33,6 +33,7 @@ export class IdentityError extends Error {}
 export interface Identity {
   nid: Nid;
   certificate: Uint8Array;
+  publicKey: Uint8Array;
   keyring: Keyring;
   /** Unix seconds; when the certificate runs out. */
   notAfterS: number;
@@ -173,7 +174,8 @@ function sharedIdentity(config: GossipConfig, pop: string): Loaded {
   const claims = { nid, publicKey: none, zone, roles: ROLE.relay, capacity, notAfterS };
   const certificate = issueCertificate(claims, grid, signer);
   const warnings = ["gossip.sharedKey: whoever holds it can speak for every PoP of the grid"];
-  return { nid, certificate, keyring: new Keyring(grid, signer, [none]), notAfterS, warnings };
+  const keyring = new Keyring(grid, signer, [none]);
+  return { nid, certificate, publicKey: none, keyring, notAfterS, warnings };
 }
 
 function issuedIdentity(config: GossipConfig, pop: string, folder: string, nowS: number): Loaded {
@@ -202,7 +204,8 @@ function issuedIdentity(config: GossipConfig, pop: string, folder: string, nowS:
     throw new IdentityError(`${certificateFile} was issued for another PoP than pop.id "${pop}"`);
   }
   const warnings = warningsOf(keyFile, certificate.notAfterS, nowS);
-  return { nid, certificate: bytes, keyring, notAfterS: certificate.notAfterS, warnings };
+  const { publicKey, notAfterS } = certificate;
+  return { nid, certificate: bytes, publicKey, keyring, notAfterS, warnings };
 }
 
 function parsedCertificate(bytes: Uint8Array, file: string) {

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
 import { type GossipConfig, gossipLimits, linkAddress } from "../src/config-gossip.ts";
+import { parseCertificate, sameBytes } from "../src/gossip/identity.ts";
 import type { Clock, Log, Rng } from "../src/grid/effects.ts";
 import { GossipFleet } from "../src/mesh/fleet.ts";
 import type { LinkSocket } from "../src/mesh/link.ts";
@@ -90,6 +91,9 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
     },
     start: (url) => {
       started = true;
+      if (/\/\/(0\.0\.0\.0|\[::\])(:|$)/.test(url)) {
+        log("warn", "no address for other PoPs", { url, hint: "set peers.url" });
+      }
       fleet.start(address(url));
     },
     close: async () => {
@@ -105,9 +109,10 @@ export function routed(via: Record<string, string>, text: string): string {
   const url = new URL(text);
   const scheme = url.protocol.startsWith("ws") ? "ws" : "http";
   const secure = url.protocol === "wss:" || url.protocol === "https:";
-  const other = via[`${secure ? "https:" : "http:"}//${url.host}`];
+  const origin = `${secure ? "https:" : "http:"}//${url.host}`;
+  const other = Object.entries(via).find(([key]) => new URL(key).origin === origin);
   if (other === undefined) return text;
-  const target = new URL(other);
+  const target = new URL(other[1]);
   const rest = url.pathname === "/" && !text.endsWith("/") ? "" : url.pathname;
   return `${scheme}${target.protocol === "https:" ? "s" : ""}://${target.host}${rest}`;
 }
@@ -134,6 +139,9 @@ function renewLater(
       const next = Buffer.from(certificateBytes(readFileSync(file, "utf8"), file));
       if (next.equals(current)) return;
       current = next;
+      if (!sameBytes(parseCertificate(next).certificate.publicKey, identity.publicKey)) {
+        throw new Error("it is for another key; a restart takes both");
+      }
       fleet.renew(next);
       log("info", "certificate renewed", { file });
     } catch (error) {

@@ -34,6 +34,10 @@ export class NodeExchange implements Exchange {
     return this.incoming.headers as Headers;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.incoming.socket.remoteAddress;
+  }
+
   get headSent(): boolean {
     return this.outgoing.headersSent;
   }

@@ -5,13 +5,14 @@
  * default is how outages begin. Numbers carry their unit last in the name.
  */
 import * as v from "valibot";
+import { crossProblems } from "./config-checks.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
 import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
 import type { KernelOptions, Weights } from "./kernel/kernel.ts";
-import { MODELS_MAX, REGIONS_MAX, TRIED_MAX } from "./kernel/kernel.ts";
+import { TRIED_MAX } from "./kernel/kernel.ts";
 import { DEFAULT_WEIGHTS } from "./kernel/weights.ts";
 import * as knob from "./knob.ts";
 
@@ -57,6 +58,15 @@ export interface PopConfig {
     successesToUp: number;
     reprobeMs: number;
   };
+  peers: {
+    /** Shared by the PoPs of a grid; shown by whoever hands a request over. */
+    key?: string | undefined;
+    open: boolean;
+    url?: string | undefined;
+    inFlight: number;
+    freshMs: number;
+    endpoints: number;
+  };
   /** Undefined: a PoP alone. */
   gossip?: GossipConfig | undefined;
   implementation: "wasm" | "reference";
@@ -64,9 +74,6 @@ export interface PopConfig {
 }
 
 export type ParsedConfig = { ok: true; config: PopConfig } | { ok: false; problems: Problem[] };
-
-/** Tenants that endpoints can be restricted to: a bit each in the kernel, one for all others. */
-export const TENANTS_MAX = 31;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -258,6 +265,28 @@ const Poll = knob.sectionOr({
   reprobeMs: knob.count("ms", 100, 24 * HOUR, MINUTE),
 });
 
+const Peers = knob.sectionOr({
+  // From the environment: key: ${GRID_KEY}. It lets its holder name any tenant.
+  key: v.optional(
+    knob.secret("text of 16 to 256 printable characters", (x) => /^[\x21-\x7e]{16,256}$/.test(x)),
+  ),
+  // true: whoever reaches the port may hand requests over. For networks of PoPs alone.
+  open: knob.flag(false),
+  // Where other PoPs reach this door; left out: the address that it listens on.
+  url: v.optional(
+    v.pipe(
+      knob.text(URL_FORM, (x) => originOf(x) !== undefined),
+      v.transform((x) => originOf(x) as string),
+    ),
+  ),
+  // Requests of ours at one other PoP at once: what is lost when it dies, and its protection.
+  inFlight: knob.count("requests", 1, 100_000, 512),
+  // How long its last load counts: two lost publications of the once a second that idle PoPs send.
+  freshMs: knob.count("ms", 100, HOUR, 3 * SECOND),
+  // Above so many endpoints a PoP publishes those that are alike as one row per tier.
+  endpoints: knob.count("endpoints", 1, 64, 16),
+});
+
 const Config = knob.section({
   pop: knob.sectionOr({
     // Unique in the grid; the default is for a PoP that stands alone.
@@ -279,6 +308,7 @@ const Config = knob.section({
   kernel: Kernel,
   weights: WeightsSection,
   poll: Poll,
+  peers: Peers,
   gossip: Gossip,
   // The twin is the oracle: switch to it to rule the WebAssembly kernel out of a fault.
   implementation: knob.choice(["wasm", "reference"], "wasm"),
@@ -337,64 +367,4 @@ function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
 
 function lowerCaseNames(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([k, text]) => [k.toLowerCase(), text]));
-}
-
-/** What no single knob can say. Reads a config that may be wrong in other places. */
-function crossProblems(output: unknown): Problem[] {
-  const config = output as PopConfig;
-  if (!Array.isArray(config?.endpoints) || !Array.isArray(config.auth?.keys)) return [];
-  return [
-    ...repeated(config.endpoints, "endpoints", "id"),
-    ...repeated(config.auth.keys, "auth.keys", "sha256"),
-    ...tenantProblems(config),
-    ...capacityProblems(config),
-  ];
-}
-
-function repeated<T extends object>(list: T[], path: string, key: keyof T & string): Problem[] {
-  const first = new Map<unknown, number>();
-  const problems: Problem[] = [];
-  list.forEach((item, index) => {
-    const value = item?.[key];
-    const earlier = first.get(value);
-    if (typeof value === "string" && earlier !== undefined) {
-      const message = `is the ${key} of ${path}[${earlier}] already; each must be its own`;
-      problems.push({ path: `${path}[${index}].${key}`, message });
-    } else first.set(value, index);
-  });
-  return problems;
-}
-
-function tenantProblems({ endpoints, auth }: PopConfig): Problem[] {
-  // Without keys everybody is the tenant "default".
-  const named = auth.keys.length === 0 ? ["default"] : auth.keys.map((key) => key?.tenant);
-  const known = [...new Set(named.filter((tenant) => typeof tenant === "string"))];
-  const restricted = new Set<string>();
-  const problems: Problem[] = [];
-  endpoints.forEach((endpoint, index) => {
-    for (const tenant of Array.isArray(endpoint?.tenants) ? endpoint.tenants : []) {
-      restricted.add(tenant);
-      if (known.includes(tenant)) continue;
-      const message = `names "${tenant}", not a tenant of auth.keys (${known.join(", ")})`;
-      problems.push({ path: `endpoints[${index}].tenants`, message });
-    }
-  });
-  if (restricted.size > TENANTS_MAX) {
-    const message = `restricts to ${restricted.size} different tenants; at most ${TENANTS_MAX}`;
-    problems.push({ path: "endpoints", message });
-  }
-  return problems;
-}
-
-function capacityProblems({ endpoints, kernel }: PopConfig): Problem[] {
-  const models = new Set(endpoints.flatMap((endpoint) => endpoint?.models ?? [])).size;
-  const regions = new Set(endpoints.map((endpoint) => endpoint?.region)).size;
-  const counts: [number, number, string][] = [
-    [endpoints.length, kernel?.rows, "endpoints; kernel.rows is the most, and may be 4096"],
-    [models, MODELS_MAX, "different models"],
-    [regions, REGIONS_MAX, "different regions"],
-  ];
-  return counts.flatMap(([have, most, what]) =>
-    have > most ? [{ path: "endpoints", message: `has ${have} of at most ${most} ${what}` }] : [],
-  );
 }

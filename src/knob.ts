@@ -58,6 +58,14 @@ function oneOf<T extends string | number>(allowed: readonly T[], more = "") {
   return leaf<T>(expects, (x) => allowed.includes(x as T));
 }
 
+export function flag(initial: boolean) {
+  const expects = `true or false (default ${initial})`;
+  return v.optional(
+    leaf<boolean>(expects, (x) => typeof x === "boolean"),
+    initial,
+  );
+}
+
 /** One of a closed list. */
 export function choice<const T extends string | number>(
   allowed: readonly T[],

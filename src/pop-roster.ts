@@ -3,7 +3,7 @@
  * the endpoints say of themselves. Part of `pop.ts`.
  */
 import type { PopConfig } from "./config.ts";
-import type { EndpointSpec } from "./grid/endpoint.ts";
+import { ADMISSION_STATES, type EndpointSpec, PLACE } from "./grid/endpoint.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import type { Transport } from "./grid/exchange.ts";
 import type { Millis, Row } from "./grid/units.ts";
@@ -48,6 +48,8 @@ export class Roster {
   private readonly watches: (Watch | undefined)[] = [];
   /** Chunks that the kernel believes each row's KV cache can hold. */
   private readonly mirrored: (number | undefined)[] = [];
+  /** Endpoints that an administrator drains, by id: stronger than what the config says. */
+  private readonly drained = new Set<string>();
 
   constructor(host: RosterHost) {
     this.host = host;
@@ -69,7 +71,7 @@ export class Roster {
   apply(specs: readonly EndpointSpec[]): string[] {
     const changed: string[] = [];
     const wanted = new Map(specs.map((spec) => [spec.id, spec]));
-    for (const record of [...this.host.table.live()]) {
+    for (const record of [...this.host.table.own()]) {
       if (!wanted.has(record.spec.id)) {
         this.remove(record);
         changed.push(record.spec.id);
@@ -93,6 +95,25 @@ export class Roster {
     for (const watch of this.watches) watch?.stop();
   }
 
+  /**
+   * Takes an endpoint out of new decisions, or back in; what runs there ends by itself.
+   * @returns false when no endpoint of this PoP has that id
+   */
+  drain(id: string, on: boolean): boolean {
+    const record = this.host.table.records[this.host.table.row(id)];
+    if (record === undefined || record.pop !== undefined) return false;
+    if (on) this.drained.add(id);
+    else this.drained.delete(id);
+    this.admission(record);
+    this.host.onPhase(record.row);
+    return true;
+  }
+
+  private admission({ row, spec }: EndpointRecord): void {
+    const state = this.drained.has(spec.id) ? "none" : spec.admission;
+    this.host.table.columns.admission[row] = ADMISSION_STATES.indexOf(state);
+  }
+
   private add(spec: EndpointSpec): void {
     const { table, clock, log } = this.host;
     const region = this.places.regionId(spec.region);
@@ -104,6 +125,7 @@ export class Roster {
       return;
     }
     const { row } = record;
+    this.admission(record);
     this.host.onNew(row);
     this.serveModels(record, spec.models);
     this.connect(record, spec);
@@ -152,6 +174,7 @@ export class Roster {
       return;
     }
     this.host.table.declare(record, spec, region, tenants);
+    this.admission(record);
     if (spec.models.length > 0) this.serveModels(record, spec.models);
     this.watches[record.row]?.stop();
     this.connect(record, spec);
@@ -170,7 +193,8 @@ export class Roster {
     if (!shared) this.host.transport.forget(origin);
   }
 
-  private serveModels(record: EndpointRecord, models: readonly string[]): void {
+  /** The row serves exactly these from now on; a model that finds no number is logged. */
+  serveModels(record: EndpointRecord, models: readonly string[]): void {
     record.models = [...models];
     for (const model of this.models.setRow(record.row, models)) {
       this.host.log("error", `model not served: more than ${MODELS_MAX} models`, {
@@ -191,7 +215,7 @@ export class Roster {
     if (probe.models !== undefined) this.learnModels(record, probe);
     const declared = spec.capabilities !== undefined;
     const probed = declared ? undefined : probe.capabilities;
-    columns.capabilities[row] = probed ?? defaultCapabilities(spec);
+    columns.capabilities[row] = (probed ?? defaultCapabilities(spec)) | PLACE.own;
     if (probe.version !== undefined) record.version = probe.version;
     this.mirror(row, spec.kvTokens ?? probe.kvTokens);
     this.bound(row, spec, probe.slots);

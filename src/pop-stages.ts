@@ -5,8 +5,7 @@
 import { admit, refuse } from "./admission/admit.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import type { PopConfig } from "./config.ts";
-import { replyError } from "./door/app.ts";
-import { errorHeaders, openAiErrorEvent } from "./door/rescue.ts";
+import { openAiErrorEvent } from "./door/rescue.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -14,11 +13,17 @@ import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
-import type { GridError } from "./grid/errors.ts";
+import { PLACE } from "./grid/endpoint.ts";
+import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
+import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
+import { answerError, gridHeaders } from "./pop-answer.ts";
+import type { PeerRoster } from "./pop-peers.ts";
+import type { Publisher } from "./pop-publish.ts";
 import type { Roster } from "./pop-roster.ts";
+import { surveyOf } from "./pop-survey.ts";
 import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
@@ -36,6 +41,9 @@ export interface PopParts {
   kernel: Kernel;
   table: EndpointTable;
   roster: Roster;
+  peers: PeerRoster;
+  /** Undefined: this PoP is in no fleet. */
+  publisher(): Publisher | undefined;
   sessions: SessionTable;
   estimator: TokenEstimator;
   metrics: PopMetrics;
@@ -43,15 +51,21 @@ export interface PopParts {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
-/** Bounds of Retry-After, in seconds. */
-const RETRY_AFTER_MAX_S = 60;
+/** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
+const WORSE_MS_MIN = 500;
+const WORSE_TIMES = 2;
 const TIER_CEILING = 2;
+const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
+const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
 
 export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
+  /** It shuts down: nothing new enters. */
   draining = false;
+  /** An administrator drains it: what enters goes to other PoPs. */
+  standby = false;
   private readonly parts: PopParts;
   private readonly feedback: Feedback;
   private context: ForwardContext;
@@ -103,7 +117,10 @@ export class PopStages implements Stages, QueueHost<Flight> {
       nowMs: this.clock(),
       sloTtftMs: config.slo.ttftMs,
       sloItlMs: config.slo.itlMs,
+      handover: caller.handover,
     });
+    if (caller.handover !== undefined) task.needs |= PLACE.own;
+    else if (this.standby) task.needs |= PLACE.other;
     if (route === "embeddings") {
       // Nothing of it stays in a KV cache: only its size matters.
       task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
@@ -124,7 +141,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   admit(task: Task, caller: Caller): void {
     const { models } = this.parts.roster;
     admit(task, {
-      draining: this.draining,
+      draining: this.draining || (this.standby && task.handover !== undefined),
       hasModel: (model) => models.has(model),
       models: () => models.names(),
       allowedModels: caller.models,
@@ -143,10 +160,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
-    const { roster, sessions, table, estimator, kernel, rng } = this.parts;
-    const pinned =
-      task.session === undefined ? undefined : sessions.endpointOf(task.tenant, task.session);
-    return {
+    const { roster, table, estimator, kernel, rng, peers } = this.parts;
+    const ask: Ask = {
       model: roster.models.idOf(task.model),
       needs: task.needs,
       regions: roster.places.regionSet(task.regions),
@@ -159,11 +174,20 @@ export class PopStages implements Stages, QueueHost<Flight> {
       sloTtftMs: task.sloTtftMs,
       maxCostUsd: task.maxCostUsd,
       chain: task.chain,
-      sessionRow: pinned === undefined ? -1 : table.row(pinned),
-      tried,
+      sessionRow: table.row(this.homeOf(task) ?? ""),
+      tried: peers.withSiblings(tried),
       mayWait: true,
       random: rng(),
     };
+    peers.sizeQueues(ask);
+    return ask;
+  }
+
+  /** Endpoint that holds the session; a peer that hands it over may know where it was. */
+  private homeOf(task: Task): string | undefined {
+    if (task.session === undefined) return undefined;
+    const { sessions } = this.parts;
+    return sessions.endpointOf(task.tenant, task.session) ?? task.handover?.endpoint;
   }
 
   decide(task: Task, tried: readonly Row[]): Decision {
@@ -175,7 +199,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   canStart(row: Row): boolean {
     const { columns, records } = this.parts.table;
-    const budget = records[row]?.spec.prefillBudgetTokens ?? 0;
+    const record = records[row];
+    const budget = record?.spec.prefillBudgetTokens ?? 0;
+    if (record?.pop !== undefined && !this.parts.peers.hasRoom(row)) return false;
     return (
       (columns.inFlight[row] as number) < (columns.inFlightCap[row] as number) &&
       (columns.ownTokens[row] as number) <= budget
@@ -187,6 +213,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const flight = this.feedback.started(task, decision, nowMs);
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
+    this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
+    flight.others = this.othersThan(flight.row, decision.candidates);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
   }
@@ -213,7 +241,18 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   refuse(task: Task, decision: Decision): GridError {
+    if (this.standby) return new GridError("draining", DRAINING, { retryAfterS: this.retryAfter });
     return refuse(task, decision, this.retryAfter);
+  }
+
+  /** A peer that chose this PoP by an old picture, and has other places, decides again. */
+  declines({ handover }: Task, decision: Decision): GridError | undefined {
+    if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
+    const { expectedTtftMs } = handover;
+    const most = Math.max(expectedTtftMs * WORSE_TIMES, expectedTtftMs + WORSE_MS_MIN);
+    if (decision.ttftMs <= most) return undefined;
+    const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
+    return new GridError("saturated", message, { retryAfterS: this.retryAfter });
   }
 
   /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
@@ -223,34 +262,22 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   /** Recomputes what changes slowly: predicted drain for Retry-After. Returns busy share, 0..1. */
   survey(): number {
-    const { table } = this.parts;
-    const c = table.columns;
-    let tokens = 0;
-    let rate = 0;
-    let busy = 0;
-    let up = 0;
-    for (const { row } of table.live()) {
-      if (c.down[row]) continue;
-      up++;
-      const own = Math.max(c.ownTokens[row] as number, c.queuedTokens[row] as number);
-      const owed = own + (c.waitingTokens[row] as number);
-      const waitMs = owed / (c.prefillRate[row] as number);
-      tokens += owed;
-      rate += c.prefillRate[row] as number;
-      busy += waitMs / (waitMs + BUSY_HALF_MS);
-    }
-    const seconds = rate > 0 ? Math.ceil(tokens / rate / 1000) : 1;
-    this.retryAfter = Math.min(Math.max(seconds, 1), RETRY_AFTER_MAX_S);
-    return up > 0 ? busy / up : 0;
+    const { busy, retryAfterS } = surveyOf(this.parts.table);
+    this.retryAfter = retryAfterS;
+    return busy;
   }
 
   attempt(flight: Flight, exchange: Exchange): Attempt {
+    const { config, table, roster, peers } = this.parts;
+    const record = table.records[flight.row];
+    const away = record?.pop !== undefined;
     return new Attempt(this.context, {
       task: flight.task,
       row: flight.row,
-      worker: this.parts.roster.worker(flight.row),
+      worker: (away ? peers : roster).worker(flight.row),
+      handover: away ? this.handover(flight) : undefined,
       exchange,
-      gridHeaders: () => this.gridHeaders(flight),
+      gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: openAiErrorEvent,
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
@@ -258,6 +285,25 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.queue.wake(flight.row);
       },
     });
+  }
+
+  private handover(flight: Flight): Handover {
+    const { config, peers } = this.parts;
+    const { task } = flight;
+    return {
+      hops: HOPS_MAX,
+      forwardedBy: [config.pop.id],
+      tenant: task.tenant,
+      leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
+      endpoint: peers.pops.at(flight.row)?.endpointId,
+      expectedTtftMs: flight.predictedTtftMs,
+      others: flight.others,
+    };
+  }
+
+  /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */
+  private othersThan(row: Row, candidates: number): number {
+    return Math.max(candidates - Math.max(this.parts.peers.siblings(row).length, 1), 0);
   }
 
   observe(flight: Flight, end: AttemptEnd): void {
@@ -276,6 +322,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
     metrics.ended(flight, end);
     this.queue.wake(flight.row);
+    // Whoever waits for this PoP waits for room at its door, whichever row it is.
+    for (const row of this.parts.peers.siblings(flight.row)) this.queue.wake(row);
   }
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
@@ -283,6 +331,12 @@ export class PopStages implements Stages, QueueHost<Flight> {
     // A connection that went stale while idle says nothing of the engine's health.
     if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
+    // A door that is not there is not there for any endpoint behind it.
+    for (const row of this.parts.peers.siblings(flight.row)) {
+      if (row !== flight.row && UNREACHABLE.includes(error.code)) {
+        this.health.failed(row, error.code, error.retryAfterS, this.clock());
+      }
+    }
     if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
     this.parts.log("warn", "attempt failed", {
@@ -302,13 +356,12 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
-    if (exchange.closed) return;
-    if (error.code === "client_gone") return exchange.destroy(error);
-    if (exchange.headSent) return exchange.end(openAiErrorEvent(error));
-    const id = task?.id ?? this.requestId(exchange.headers);
-    const headers = errorHeaders(error, attempts > 1);
-    if (task !== undefined) headers["x-grid-route"] = `pop=${this.parts.config.pop.id};reason=none`;
-    replyError(exchange, error, headers, id);
+    answerError(exchange, error, task, {
+      popId: this.parts.config.pop.id,
+      requestId: task?.id ?? this.requestId(exchange.headers),
+      attempts,
+      load: () => this.parts.publisher()?.loadNow(this.clock()),
+    });
   }
 
   /** Time-outs of whatever is in flight. */
@@ -323,24 +376,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
   }
 
-  private gridHeaders(flight: Flight): Headers {
-    const { task } = flight;
-    const record = this.parts.table.records[flight.row];
-    const queuedMs = task.queuedSinceMs > 0 ? flight.sentMs - task.queuedSinceMs : 0;
-    const overheadMs = (flight.sentMs - task.arrivedMs - queuedMs).toFixed(3);
-    const engineMs = (this.clock() - flight.sentMs).toFixed(3);
-    return {
-      "x-request-id": task.id,
-      "x-grid-route":
-        `pop=${this.parts.config.pop.id};tier=${record?.spec.tier ?? "edge"};` +
-        `endpoint=${flight.endpointId};reason=${flight.choice};` +
-        `hit=${Math.round(flight.matchedTokens)};hops=0`,
-      "x-grid-overhead-ms": overheadMs,
-      "server-timing":
-        `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
-    };
-  }
-
   private forwardContext(): ForwardContext {
     const { transport, config } = this.parts;
     const { heldBytes, eventBytes, responseBytes } = config.limits;
@@ -353,9 +388,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
     };
   }
 }
-
-/** Predicted wait at which an endpoint counts as half busy. */
-const BUSY_HALF_MS = 500;
 
 function queueLimits(config: PopConfig): { length: number; waitMs: Millis } {
   return { length: config.limits.queueLength, waitMs: config.limits.queueWaitMs };

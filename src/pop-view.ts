@@ -1,10 +1,14 @@
 /** What `GET /grid/state` shows: the tables as they stand, with units in the names. */
 import type { PopConfig } from "./config.ts";
+import type { DrainReport } from "./door/admin.ts";
+import type { Candidate } from "./grid/decision.ts";
 import { ADMISSION_STATES } from "./grid/endpoint.ts";
 import type { Millis } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
+import type { PeerRoster } from "./pop-peers.ts";
 import type { PopStages } from "./pop-stages.ts";
 import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
+import type { KnownPop } from "./state/pop-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 
 export interface ViewParts {
@@ -13,20 +17,71 @@ export interface ViewParts {
   table: EndpointTable;
   sessions: SessionTable;
   stages: PopStages;
+  peers: PeerRoster;
 }
 
 export function popState(parts: ViewParts, nowMs: Millis): unknown {
-  const { config, kernel, table, sessions, stages } = parts;
+  const { config, kernel, table, sessions, stages, peers } = parts;
   return {
     pop: config.pop,
-    draining: stages.draining,
+    draining: stages.draining || stages.standby,
     running: stages.running,
     queue: { length: stages.queue.length, limit: config.limits.queueLength },
     sessions: { count: sessions.size, limit: config.limits.sessions },
     kernel: { name: kernel.name, abi: kernel.abi, rows: kernel.options.rows },
     prefixIndex: kernel.stats(),
-    endpoints: [...table.live()].map((record) => endpointState(record, table, nowMs)),
+    endpoints: [...table.own()].map((record) => endpointState(record, table, nowMs)),
+    pops: [...peers.pops.all()].map((known) => peerState(known, parts, nowMs)),
   };
+}
+
+/** Another PoP as this one knows it. */
+function peerState(known: KnownPop, { table, peers }: ViewParts, nowMs: Millis): unknown {
+  const { card, rttMs, jitterMs, state, reachable } = known.pop;
+  return {
+    ...{ id: known.id, url: card.url, tier: card.tier, region: card.region, zone: card.zone },
+    ...{ state, reachable, routable: known.routable, draining: card.draining, rttMs, jitterMs },
+    loadAgeMs: known.load === undefined ? null : Math.round(nowMs - known.load.atMs),
+    inFlight: peers.inFlight(known),
+    refusals: known.refusals,
+    endpoints: known.rows.flatMap((peer) => {
+      const record = peer === undefined ? undefined : table.records[peer.row];
+      return record === undefined ? [] : [endpointState(record, table, nowMs)];
+    }),
+  };
+}
+
+/** Undefined = the PoP can serve; else why not. */
+export function notReady({ table, stages }: ViewParts): string | undefined {
+  if (stages.draining || stages.standby) return "draining";
+  if (table.size === 0) return "no endpoints are configured";
+  for (const { row } of table.live()) {
+    if (table.columns.down[row] === 0) return undefined;
+  }
+  return "no endpoint is ready";
+}
+
+export function drainReport({ config, table, stages }: ViewParts): DrainReport {
+  const { columns } = table;
+  return {
+    pop: config.pop.id,
+    draining: stages.draining || stages.standby,
+    running: stages.running,
+    queued: stages.queue.length,
+    endpoints: [...table.own()].map(({ spec, row }) => ({
+      id: spec.id,
+      admission: ADMISSION_STATES[columns.admission[row] as number] ?? "none",
+      inFlight: columns.inFlight[row] as number,
+    })),
+  };
+}
+
+/** One line of `/grid/explain`. */
+export function namedCandidate(candidate: Candidate, table: EndpointTable): unknown {
+  const record = table.records[candidate.row];
+  const { row: _row, ...terms } = candidate;
+  const { id, tier, region } = record?.spec ?? {};
+  return { endpoint: id, tier, region, pop: record?.pop, ...terms };
 }
 
 function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Millis): unknown {

@@ -7,18 +7,21 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
-import type { Candidate } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
+import type { Fleet } from "./grid/fleet.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { PeerRoster } from "./pop-peers.ts";
+import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
-import { Roster } from "./pop-roster.ts";
-import { popState } from "./pop-view.ts";
+import { Roster, type RosterHost } from "./pop-roster.ts";
+import { drainReport, namedCandidate, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
 import { EndpointTable } from "./state/endpoint-table.ts";
 import { SessionTable } from "./state/session-table.ts";
@@ -33,6 +36,8 @@ export interface Runtime {
   transport: Transport;
   /** Exports of a fresh instance of `wasm/kernel.wasm`. */
   kernelExports(): KernelExports;
+  /** The other PoPs; undefined = this one stands alone. It is left when the PoP closes. */
+  fleet?: Fleet | undefined;
 }
 
 export interface ReloadReport {
@@ -46,6 +51,8 @@ export interface Pop {
   /** Hono's entry: the request's method and path, and the Exchange that answers it. */
   fetch(request: Request, env: DoorEnv["Bindings"]): Response | Promise<Response>;
   reload(config: PopConfig): ReloadReport;
+  /** Where its door can be reached, once it listens: told to the other PoPs. */
+  announce(url: string): void;
   /** Takes nothing new and resolves when nothing runs any more, or after `timeouts.drainMs`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -61,7 +68,7 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation", "poll"] as const;
+const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const;
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -75,6 +82,9 @@ class RunningPop implements Pop {
   private readonly sessions: SessionTable;
   private readonly metrics: PopMetrics;
   private readonly roster: Roster;
+  private readonly peers: PeerRoster;
+  private readonly publisher: Publisher | undefined;
+  private readonly gate: PeerGate;
   private readonly stages: PopStages;
   private readonly auth: Authenticator;
   private readonly app: Hono<DoorEnv>;
@@ -92,38 +102,37 @@ class RunningPop implements Pop {
     this.sessions = new SessionTable({ max, ttlMs, clock });
     this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length);
     this.auth = new Authenticator(config.auth);
-    this.roster = new Roster({
-      ...{ clock, rng, log, transport, kernel: this.kernel, table: this.table },
-      poll: config.poll,
-      connectMs: config.timeouts.connectMs,
+    this.gate = new PeerGate(config);
+    const { kernel, table, sessions, metrics } = this;
+    const shared = { config, clock, rng, log, transport, kernel, table };
+    const rows = {
       onPhase: (row) => this.phaseSaid(row),
       onNew: (row) => this.stages.health.forget(row),
       onDown: (row, detail) => this.stages.endpointDown(row, detail),
-    });
+    } satisfies Partial<RosterHost>;
+    const { poll, timeouts } = config;
+    this.roster = new Roster({ ...shared, ...rows, poll, connectMs: timeouts.connectMs });
+    const { roster } = this;
+    this.peers = new PeerRoster({ ...shared, ...rows, roster });
     const estimator = new TokenEstimator();
-    const { kernel, table, roster, sessions, metrics } = this;
-    this.stages = new PopStages({
-      ...{
-        config,
-        clock,
-        rng,
-        log,
-        transport,
-        kernel,
-        table,
-        roster,
-        sessions,
-        estimator,
-        metrics,
-      },
-    });
+    const publisher = () => this.publisher;
+    const parts = { ...shared, roster, peers: this.peers, publisher, sessions, estimator, metrics };
+    this.stages = new PopStages(parts);
+    this.publisher = this.join(runtime.fleet);
     this.app = createDoor(this.house());
     this.roster.apply(config.endpoints);
+    runtime.fleet?.listen(this.peers);
+    for (const pop of runtime.fleet?.pops() ?? []) this.peers.onPop(pop);
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
   fetch(request: Request, env: DoorEnv["Bindings"]): Response | Promise<Response> {
     return this.app.fetch(request, env);
+  }
+
+  announce(url: string): void {
+    this.publisher?.announce(url);
+    this.publisher?.tick(this.runtime.clock());
   }
 
   reload(config: PopConfig): ReloadReport {
@@ -141,6 +150,7 @@ class RunningPop implements Pop {
     );
     this.config = next;
     this.auth.configure(next.auth);
+    this.gate.configure(next);
     this.kernel.setWeights(next.weights);
     this.stages.configure(next);
     return { changed: [...sections, ...this.roster.apply(next.endpoints)], needsRestart };
@@ -148,6 +158,7 @@ class RunningPop implements Pop {
 
   async drain(): Promise<void> {
     this.stages.draining = true;
+    this.publisher?.tick(this.runtime.clock());
     const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
       if (this.runtime.clock() >= untilMs) return;
@@ -160,11 +171,32 @@ class RunningPop implements Pop {
     this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
     clearInterval(this.timer);
     this.roster.close();
+    await this.runtime.fleet?.leave();
   }
 
   state(): unknown {
-    const { config, kernel, table, sessions, stages } = this;
-    return popState({ config, kernel, table, sessions, stages }, this.runtime.clock());
+    return popState(this.view(), this.runtime.clock());
+  }
+
+  private view(): ViewParts {
+    const { config, kernel, table, sessions, stages, peers } = this;
+    return { config, kernel, table, sessions, stages, peers };
+  }
+
+  private join(fleet: Fleet | undefined): Publisher | undefined {
+    if (fleet === undefined) return undefined;
+    const { config, kernel, table, stages } = this;
+    const draining = () => stages.draining || stages.standby;
+    return new Publisher({ config, fleet, kernel, table, queue: stages.queue, draining });
+  }
+
+  /** One endpoint, or the whole PoP: clients that still come are served by other PoPs. */
+  private drainFor(endpoint: string | undefined, on: boolean): boolean {
+    if (endpoint !== undefined && !this.roster.drain(endpoint, on)) return false;
+    if (endpoint === undefined) this.stages.standby = on;
+    this.runtime.log("info", on ? "draining" : "active again", { endpoint: endpoint ?? "all" });
+    this.publisher?.tick(this.runtime.clock());
+    return true;
   }
 
   private tick(): void {
@@ -175,6 +207,7 @@ class RunningPop implements Pop {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
       this.stages.queue.wake(-1);
+      this.publisher?.tick(nowMs);
     }
     if (this.ticks % SURVEY_TICKS === 0) {
       const busy = this.stages.survey();
@@ -191,9 +224,12 @@ class RunningPop implements Pop {
   private house(): House {
     return {
       auth: this.auth,
+      peers: this.gate,
+      drain: (endpoint, on) => this.drainFor(endpoint, on),
+      drainReport: () => drainReport(this.view()),
       serve: (exchange, route, caller) => serve(this.stages, exchange, route, caller),
       models: () => this.models(),
-      notReady: () => this.notReady(),
+      notReady: () => notReady(this.view()),
       metrics: () => this.metrics.render(),
       state: () => this.state(),
       explain: (exchange, route, caller) => this.explain(exchange, route, caller),
@@ -210,15 +246,6 @@ class RunningPop implements Pop {
       );
       return { id, ownedBy: engines[0] ?? "gridpoint" };
     });
-  }
-
-  private notReady(): string | undefined {
-    if (this.stages.draining) return "draining";
-    if (this.table.size === 0) return "no endpoints are configured";
-    for (const { row } of this.table.live()) {
-      if (this.table.columns.down[row] === 0) return undefined;
-    }
-    return "no endpoint is ready";
   }
 
   /** The candidate table of a request that is not forwarded: every term, every exclusion. */
@@ -239,14 +266,8 @@ class RunningPop implements Pop {
       sloTtftMs: task.sloTtftMs,
       decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
       startsNow: row >= 0 && this.stages.canStart(row),
-      candidates: rows.map((candidate) => this.named(candidate)),
+      candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
     };
-  }
-
-  private named(candidate: Candidate): unknown {
-    const spec = this.table.records[candidate.row]?.spec;
-    const { row: _row, ...terms } = candidate;
-    return { endpoint: spec?.id, tier: spec?.tier, region: spec?.region, ...terms };
   }
 }
 

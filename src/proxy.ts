@@ -6,6 +6,7 @@
 import type { Clock } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers } from "./grid/exchange.ts";
+import type { Handover } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Flight } from "./feedback/observe.ts";
 import type { Attempt, AttemptEnd } from "./forward/forward.ts";
@@ -16,6 +17,8 @@ export interface Caller {
   tenant: string;
   /** Models that the key may use; empty = all. */
   models: readonly string[];
+  /** The caller is another PoP, which has checked its own caller. */
+  handover?: Handover;
 }
 
 /** How a request ended, for the counters. */

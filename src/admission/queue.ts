@@ -25,6 +25,8 @@ export interface QueueHost<Flight> {
   start(task: Task, decision: Decision): Flight;
   /** Counts waiting work against an endpoint, so that later decisions see it. */
   waiting(row: Row, tokens: Tokens): void;
+  /** A request that cannot start now: the error when it had better not wait here. */
+  declines?(task: Task, decision: Decision): GridError | undefined;
   /** Why nobody can take it, as the error for the caller. */
   refuse(task: Task, decision: Decision): GridError;
   /** Predicted seconds until there is room. */
@@ -61,6 +63,11 @@ export class WaitQueue<Flight> {
     return this.tickets.length;
   }
 
+  /** Every waiting request: where it would go now, and its uncached tokens there. */
+  each(visit: (row: Row, tokens: Tokens) => void): void {
+    for (const { row, tokens } of this.tickets) visit(row, tokens);
+  }
+
   setLimits(limits: QueueLimits): void {
     this.limits = limits;
   }
@@ -81,6 +88,8 @@ export class WaitQueue<Flight> {
     if (this.host.canStart(decision.row) && !this.isAwaited(decision.row)) {
       return this.host.start(task, decision);
     }
+    const declined = this.host.declines?.(task, decision);
+    if (declined !== undefined) throw declined;
     if (this.tickets.length >= this.limits.length) {
       throw new GridError(
         "saturated",

@@ -9,13 +9,17 @@ import type { Exchange, Headers } from "../grid/exchange.ts";
 import type { Caller } from "../proxy.ts";
 import type { Route } from "../task/task.ts";
 import type { Authenticator } from "./auth.ts";
+import { answerDrain, type DrainHouse } from "./admin.ts";
+import type { PeerGate } from "./peer.ts";
 import { errorHeaders, openAiErrorBody } from "./rescue.ts";
 
 export type DoorEnv = { Bindings: { exchange: Exchange; sent: Response } };
 
 /** What stands behind the door. */
-export interface House {
+export interface House extends DrainHouse {
   auth: Authenticator;
+  /** Who may hand requests over to this PoP. */
+  peers: PeerGate;
   serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
   models(): { id: string; ownedBy: string }[];
   /** Undefined = ready; else why not. */
@@ -41,12 +45,11 @@ const encoder = new TextEncoder();
 export function createDoor(house: House): Hono<DoorEnv> {
   const app = new Hono<DoorEnv>();
   // One handler per path: with two, Hono composes a chain of promises for every request.
-  const on = (method: "GET" | "POST", path: string, handler: Handler): void => {
-    const refuse: Handler = (exchange) => wrongMethod(exchange, path, method);
+  const on = (methods: string, path: string, handler: Handler): void => {
+    const allowed = methods.split(" ").flatMap((x) => (x === "GET" ? ["GET", "HEAD"] : [x]));
+    const refuse: Handler = (exchange) => wrongMethod(exchange, path, allowed);
     app.all(path, (c) => {
-      const given = c.env.exchange.method;
-      const right = given === method || (given === "HEAD" && method === "GET");
-      return run(house, c, right ? handler : refuse);
+      return run(house, c, allowed.includes(c.env.exchange.method) ? handler : refuse);
     });
   };
   for (const [path, route] of Object.entries(ROUTES)) {
@@ -58,6 +61,7 @@ export function createDoor(house: House): Hono<DoorEnv> {
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));
   on("GET", "/grid/state", (exchange) => state(house, exchange));
+  on("GET POST DELETE", "/grid/drain", (exchange) => drain(house, exchange));
   on("POST", "/grid/explain", (exchange) => explain(house, exchange));
   app.notFound((c) => run(house, c, notFound));
   return app;
@@ -77,7 +81,7 @@ function run(house: House, c: Context<DoorEnv>, handler: Handler): Response {
 
 function serveRoute(house: House, exchange: Exchange, route: Route): void | Promise<void> {
   checkMedia(exchange.headers);
-  const caller = house.auth.caller(exchange.headers);
+  const caller = house.peers.caller(exchange) ?? house.auth.caller(exchange.headers);
   if (caller instanceof Promise) {
     return caller.then((known) => house.serve(exchange, route, known));
   }
@@ -159,6 +163,11 @@ async function state(house: House, exchange: Exchange): Promise<void> {
   replyJson(exchange, 200, house.state());
 }
 
+async function drain(house: House, exchange: Exchange): Promise<void> {
+  await house.auth.admin(exchange.headers);
+  replyJson(exchange, 200, answerDrain(house, exchange));
+}
+
 async function explain(house: House, exchange: Exchange): Promise<void> {
   checkMedia(exchange.headers);
   const caller = await house.auth.admin(exchange.headers);
@@ -190,9 +199,10 @@ class MethodError extends GridError {
   }
 }
 
-function wrongMethod(exchange: Exchange, path: string, allowed: string): void {
-  const message = `${exchange.method} is not supported at ${path}. Use ${allowed}.`;
-  throw new MethodError(message, allowed === "GET" ? "GET, HEAD" : allowed);
+function wrongMethod(exchange: Exchange, path: string, allowed: readonly string[]): void {
+  const use = allowed.filter((method) => method !== "HEAD").join(", ");
+  const message = `${exchange.method} is not supported at ${path}. Use ${use}.`;
+  throw new MethodError(message, allowed.join(", "));
 }
 
 function fail(house: House, exchange: Exchange, cause: unknown): void {

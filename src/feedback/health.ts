@@ -12,7 +12,12 @@ import { Breaker } from "./breaker.ts";
 const BUSY_MS_DEFAULT = 500;
 const BUSY_MS_MAX = 5_000;
 /** Ends of an attempt that say nothing against the endpoint. */
-const NOT_ITS_FAULT: readonly ErrorCode[] = ["client_gone", "total_timeout", "endpoint_busy"];
+const NOT_ITS_FAULT: readonly ErrorCode[] = [
+  "client_gone",
+  "total_timeout",
+  "endpoint_busy",
+  "peer_refused",
+];
 
 interface Mark {
   breaker: Breaker;

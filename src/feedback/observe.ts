@@ -24,7 +24,11 @@ export interface Flight {
   readonly predictedTtftMs: Millis;
   readonly matchedTokens: Tokens;
   readonly uncachedTokens: Tokens;
+  /** What of them counts as load of the row: its part, where it stands for several endpoints. */
+  readonly loadTokens: Tokens;
   readonly sentMs: Millis;
+  /** Eligible endpoints elsewhere at the time of the choice. */
+  others: number;
   /** Still counted in `ownTokens`: no first token yet. */
   prefilling: boolean;
   open: boolean;
@@ -63,14 +67,15 @@ export class Feedback {
     const { columns, records } = this.table;
     const { row, uncachedTokens } = decision;
     const record = records[row] as NonNullable<(typeof records)[number]>;
+    const loadTokens = uncachedTokens / record.replicas;
     if (columns.ownTokens[row] === 0) {
       record.busySinceMs = nowMs;
       record.busyTokens = 0;
       record.busyMixed = false;
     }
     columns.inFlight[row] = (columns.inFlight[row] as number) + 1;
-    columns.ownTokens[row] = (columns.ownTokens[row] as number) + uncachedTokens;
-    columns.sentTokens[row] = (columns.sentTokens[row] as number) + uncachedTokens;
+    columns.ownTokens[row] = (columns.ownTokens[row] as number) + loadTokens;
+    columns.sentTokens[row] = (columns.sentTokens[row] as number) + loadTokens;
     record.requests++;
     this.prefix.learn(task.chain, row, nowMs);
     if (task.session !== undefined) {
@@ -84,7 +89,9 @@ export class Feedback {
       predictedTtftMs: decision.ttftMs,
       matchedTokens: decision.matchedTokens,
       uncachedTokens,
+      loadTokens,
       sentMs: nowMs,
+      others: 0,
       prefilling: true,
       open: true,
       assumption: undefined,
@@ -99,7 +106,8 @@ export class Feedback {
     const record = this.table.records[flight.row];
     if (record === undefined) return;
     record.busyTokens += flight.uncachedTokens;
-    this.learnRate(flight.row, nowMs);
+    // Another PoP measures the rates of its own engines, and tells them with its load.
+    if (record.pop === undefined) this.learnRate(flight.row, nowMs);
     const error = nowMs - flight.sentMs - flight.predictedTtftMs;
     record.ttftErrorMs += LEARN * (error - record.ttftErrorMs);
   }
@@ -153,7 +161,7 @@ export class Feedback {
     if (!flight.prefilling) return;
     flight.prefilling = false;
     const { ownTokens } = this.table.columns;
-    const left = (ownTokens[flight.row] as number) - flight.uncachedTokens;
+    const left = (ownTokens[flight.row] as number) - flight.loadTokens;
     ownTokens[flight.row] = left > 1e-6 ? left : 0;
   }
 

@@ -32,6 +32,7 @@ interface Ended {
 type EndpointColumn = [name: string, help: string, read: (record: EndpointRecord) => number];
 
 const ATTEMPTS = "Attempts at an endpoint, by how they ended; failed ones were tried elsewhere.";
+const HANDOVERS = "Requests that other PoPs handed over to this one, by how they ended here.";
 const QUEUE_WAIT = "Time in the wait queue of the PoP, of requests that had to wait.";
 const OVERHEAD = "From the whole request body to sending it on, without the wait in the queue.";
 const TTFT = "Streams: from the whole request body to the first content token.";
@@ -47,6 +48,7 @@ export class PopMetrics {
   private readonly endings = new Map<string, Counter>();
   private readonly attempts: Family<Counter>;
   private readonly refusals: Family<Counter>;
+  private readonly handovers: Family<Counter>;
   private readonly duration: Map<Route, Histogram>;
   private readonly decision: Histogram;
   private readonly choices: Map<string, Counter>;
@@ -68,6 +70,7 @@ export class PopMetrics {
     this.requests = byLabel("requests", "Requests, by how they ended.", "route", "ending", "code");
     this.attempts = byLabel("attempts", ATTEMPTS, "endpoint", "ending");
     this.refusals = byLabel("refused", "Requests refused before they became a task.", "code");
+    this.handovers = byLabel("handovers_received", HANDOVERS, "ending");
     for (const route of ROUTES) {
       for (const ending of ["done", "gone"]) {
         this.endings.set(`${route} ${ending}`, this.requests.labels(route, ending, ""));
@@ -143,6 +146,7 @@ export class PopMetrics {
   ): void {
     if (error === undefined) this.endings.get(`${route} ${ending}`)?.inc();
     else this.requests.labels(route, ending, error.code).inc();
+    if (task?.handover !== undefined) this.handovers.labels(ending).inc();
     if (task !== undefined) this.duration.get(route)?.observe((nowMs - task.arrivedMs) / 1000);
   }
 

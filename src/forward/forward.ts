@@ -6,12 +6,13 @@
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
+import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
 import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
 import type { Task } from "../task/task.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
-import type { Worker } from "./worker.ts";
+import type { Sender } from "./worker.ts";
 
 export interface Timeouts {
   connectMs: Millis;
@@ -36,10 +37,12 @@ export interface AttemptPlan {
   task: Task;
   /** The endpoint's row. */
   row: Row;
-  worker: Worker;
+  worker: Sender;
+  /** For a row of another PoP: what its door is told. */
+  handover: Handover | undefined;
   exchange: Exchange;
-  /** Headers of the grid for the answer, made when it is committed. */
-  gridHeaders(): Headers;
+  /** Headers of the grid for the answer, made when it is committed, from the engine's. */
+  gridHeaders(engine: Headers): Headers;
   errorEvent(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
 }
@@ -85,8 +88,8 @@ export class Attempt implements RelayHost, Deadline {
     return new Promise((resolve) => {
       this.resolve = resolve;
       if (this.early !== undefined) return resolve(this.early);
-      const { worker, task } = this.plan;
-      const request = worker.outbound(task.route, task.body, task.id);
+      const { worker, task, handover } = this.plan;
+      const request = worker.outbound(task.route, task.body, task.id, task, handover);
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
       this.call = this.context.transport.send(request, this.relay);
@@ -125,7 +128,11 @@ export class Attempt implements RelayHost, Deadline {
   }
 
   headers(engine: Headers): Headers {
-    return Object.assign(this.plan.worker.inboundHeaders(engine), this.plan.gridHeaders());
+    return Object.assign(this.plan.worker.inboundHeaders(engine), this.plan.gridHeaders(engine));
+  }
+
+  refusal(status: number, engine: Headers): GridError | undefined {
+    return this.plan.worker.refusal?.(status, engine);
   }
 
   errorEvent(error: GridError): Uint8Array {
@@ -159,8 +166,15 @@ export class Attempt implements RelayHost, Deadline {
     this.resolve?.(this.early);
   }
 
+  /** A peer that handed the request over has told how much of the time is left. */
+  private get totalMs(): Millis {
+    const leftMs = this.plan.task.handover?.leftMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.context.timeouts.totalMs, leftMs);
+  }
+
   private overdue(nowMs: Millis): GridError | undefined {
-    const { firstTokenMs, idleMs, totalMs } = this.context.timeouts;
+    const { firstTokenMs, idleMs } = this.context.timeouts;
+    const { totalMs } = this;
     if (nowMs - this.plan.task.arrivedMs >= totalMs) {
       return new GridError("total_timeout", `The request took longer than ${totalMs} ms.`);
     }
@@ -178,8 +192,8 @@ export class Attempt implements RelayHost, Deadline {
 
   /** Never later than the true one: `due` looks again and moves it. */
   private nextDeadline(): Millis {
-    const { firstTokenMs, idleMs, totalMs } = this.context.timeouts;
-    const total = this.plan.task.arrivedMs + totalMs;
+    const { firstTokenMs, idleMs } = this.context.timeouts;
+    const total = this.plan.task.arrivedMs + this.totalMs;
     if (this.content) return Math.min(total, this.idleSinceMs + idleMs);
     const comment = this.plan.task.stream ? this.commentMs : total;
     return Math.min(total, comment, this.waitsForFirst ? this.sentMs + firstTokenMs : total);

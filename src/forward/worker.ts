@@ -5,8 +5,10 @@
  */
 import type { EndpointSpec, Phase } from "../grid/endpoint.ts";
 import type { Headers, OutRequest } from "../grid/exchange.ts";
+import type { GridError } from "../grid/errors.ts";
+import type { Handover } from "../grid/handover.ts";
 import type { Millis, Tokens } from "../grid/units.ts";
-import type { Route } from "../task/task.ts";
+import type { Route, Task } from "../task/task.ts";
 
 export type LoadSource = "loads" | "slots" | "metrics" | "api-ps" | "none";
 
@@ -46,7 +48,23 @@ export interface Probe {
   restarted?: boolean;
 }
 
-export interface Worker {
+/** The way of a request to an endpoint: what one attempt needs. */
+export interface Sender {
+  /** The request for the engine. Synchronous, no copies: it is on the way of every request. */
+  outbound(
+    route: Route,
+    body: Uint8Array,
+    requestId: string,
+    task: Task,
+    handover: Handover | undefined,
+  ): OutRequest;
+  /** Response headers of the engine that may reach the client. */
+  inboundHeaders(headers: Headers): Headers;
+  /** What an answer that is no success means; undefined = what its status says. */
+  refusal?(status: number, headers: Headers): GridError | undefined;
+}
+
+export interface Worker extends Sender {
   readonly spec: EndpointSpec;
   /** Cheap health check. Never throws: a dead endpoint is `{phase: "down"}`. */
   phase(): Promise<Probe>;
@@ -54,10 +72,6 @@ export interface Worker {
   probe(): Promise<Probe>;
   /** @throws GridError when no source answered. */
   load(): Promise<LoadSample>;
-  /** The request for the engine. Synchronous, no copies: it is on the way of every request. */
-  outbound(route: Route, body: Uint8Array, requestId: string): OutRequest;
-  /** Response headers of the engine that may reach the client. */
-  inboundHeaders(headers: Headers): Headers;
 }
 
 /** Told by `watch.ts`; `state` and `feedback` listen. */

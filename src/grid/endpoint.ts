@@ -21,7 +21,7 @@ export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 export const ADMISSION_STATES = ["new-and-existing", "existing-only", "none"] as const;
 export type AdmissionState = (typeof ADMISSION_STATES)[number];
 
-/** What an endpoint can do and a task may need, as bits of one mask. */
+/** What an endpoint can do and a task may need, as bits of one mask; 0..15 are theirs. */
 export const CAPABILITY = {
   chat: 1,
   completions: 2,
@@ -32,6 +32,14 @@ export const CAPABILITY = {
   logprobs: 64,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
+
+/**
+ * Where a row's endpoint stands, in the same mask: a request that was handed over needs an own
+ * one, a client's request at a PoP that drains needs one of another PoP. Never on the wire.
+ */
+export const PLACE = { own: 1 << 30, other: 1 << 29 } as const;
+/** The bits that a PoP may claim for its endpoints. */
+export const CAPABILITIES = 0xffff;
 
 export type Phase = "unknown" | "loading" | "ready" | "sleeping" | "draining" | "down";
 

@@ -30,6 +30,10 @@ export const ERROR_CODES = {
   no_endpoint: { status: 503, source: "proxy", retry: "same" },
   draining: { status: 503, source: "proxy", retry: "same" },
   internal: { status: 500, source: "proxy", retry: "never" },
+  // Between PoPs: the peer's door refused the hand-over. Only its load, as it told it, is new.
+  peer_refused: { status: 503, source: "peer", retry: "elsewhere" },
+  peer_not_trusted: { status: 403, source: "client", retry: "never" },
+  hop_limit: { status: 508, source: "peer", retry: "never" },
   // An endpoint failed: its health mark changed, the prefix we credited to it was taken back.
   connect_failed: { status: 502, source: "endpoint", retry: "elsewhere" },
   connect_timeout: { status: 504, source: "endpoint", retry: "elsewhere" },

@@ -15,6 +15,8 @@ export interface Exchange {
   readonly path: string;
   readonly query: string;
   readonly headers: Headers;
+  /** Address of the other end of the connection, where the runtime tells. */
+  readonly remoteAddress?: string | undefined;
   /**
    * The whole body, at most `limitBytes`, within `timeoutMs`. Call once.
    * @throws GridError payload_too_large, request_timeout, client_gone

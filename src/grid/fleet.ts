@@ -59,7 +59,7 @@ export const QUEUE_CLASSES = 20;
 
 export interface PopLoad {
   seq: number;
-  /** When it was true, on the receiver's clock: age is measured hop by hop, never by wall clocks. */
+  /** When it was true, on the receiver's clock: age is measured hop by hop, not by wall clocks. */
   atMs: Millis;
   revision: number;
   endpoints: EndpointLoad[];

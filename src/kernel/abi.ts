@@ -7,7 +7,7 @@ import type { EndpointColumns } from "../state/endpoint-table.ts";
 import type { KernelOptions, Weights } from "./kernel.ts";
 
 /** Raised with every change of layout, order, codes or hash. */
-export const KERNEL_ABI = 1;
+export const KERNEL_ABI = 2;
 
 /** The columns that are arrays, in the kernel's order: bytes, then words, then numbers. */
 export const BYTE_COLUMNS = ["inUse", "tier", "admission", "down", "region"] as const;
@@ -33,6 +33,7 @@ export const NUMBER_COLUMNS = [
   "priceCached",
   "priceOut",
   "trust",
+  "digestDiscount",
 ] as const satisfies readonly (keyof EndpointColumns)[];
 
 /** Index of a block for the kernel's `blockAt`. */
@@ -66,6 +67,14 @@ const CHUNK_BYTES_MIN = 64;
 const CHUNK_BYTES_MAX = 4096;
 const PROMPT_BYTES_MAX = 64 * 1024 * 1024;
 const INDEX_BYTES_MAX = 1024 * 1024 * 1024;
+const DIGEST_BYTES_MAX = 256 * 1024 * 1024;
+/** Room for 980,000 chunks, a quarter of it for one endpoint. */
+const DIGEST_BYTES = 16 * 1024 * 1024;
+
+/** The option or its default. */
+export function digestBytesOf(options: KernelOptions): number {
+  return options.digestBytes ?? DIGEST_BYTES;
+}
 
 function isWhole(value: number, least: number, most: number): boolean {
   return Number.isInteger(value) && value >= least && value <= most;
@@ -90,12 +99,26 @@ export function checkOptions(options: KernelOptions): void {
   if (!isWhole(indexBytes, 1, INDEX_BYTES_MAX)) {
     throw new RangeError(`indexBytes is ${indexBytes}: it must be whole, 1..${INDEX_BYTES_MAX}`);
   }
+  const digestBytes = digestBytesOf(options);
+  if (!isWhole(digestBytes, 0, DIGEST_BYTES_MAX)) {
+    throw new RangeError(
+      `digestBytes is ${digestBytes}: it must be whole, 0..${DIGEST_BYTES_MAX}; 0 = no digests`,
+    );
+  }
 }
 
 /** @throws RangeError saying how to make room for the index. */
 export function indexTooSmall(options: KernelOptions): RangeError {
   return new RangeError(
     `indexBytes is ${options.indexBytes}: too small for ${options.rows} rows; raise it`,
+  );
+}
+
+/** @throws RangeError saying how to make room for digests. */
+export function digestsTooSmall(options: KernelOptions): RangeError {
+  const { digestBytes, rows } = options;
+  return new RangeError(
+    `digestBytes is ${digestBytes}: too small for ${rows} rows; raise it, or 0 for no digests`,
   );
 }
 

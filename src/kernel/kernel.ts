@@ -20,6 +20,11 @@ export interface KernelOptions {
   chunkBytes: number;
   /** Byte cap of the prefix index (all of its tables). */
   indexBytes: number;
+  /**
+   * Byte cap of the digests of other PoPs and of the feed of our own, 0..256 MiB. 0 = none: digests
+   * are ignored and every drain asks for a snapshot. Default 16 MiB.
+   */
+  digestBytes?: number;
   /** Longest prompt that is hashed; the tail of a longer one counts as uncached. */
   promptBytesMax: number;
 }
@@ -82,6 +87,20 @@ export interface IndexStats {
   evicted: number;
   /** (chunk, endpoint) pairs now held. */
   held: number;
+  /** Distinct hashes in the digests of other PoPs, and how many have room. */
+  digestEntries: number;
+  digestCapacity: number;
+  digestBytes: number;
+  /** (hash, endpoint) pairs now held in digests. */
+  digestHeld: number;
+  /** Hashes that were told but found no room. */
+  digestRefused: number;
+}
+
+/** What changed in a digest: chain hashes cut to 24 bits, ascending, each once. */
+export interface DigestDelta {
+  added: Uint32Array;
+  removed: Uint32Array;
 }
 
 export interface Kernel {
@@ -107,11 +126,30 @@ export interface Kernel {
   learn(chain: Uint32Array, row: Row, nowMs: Millis, chunks?: number): void;
   /** The row does not hold the chain from `fromChunk` on. */
   forget(chain: Uint32Array, row: Row, fromChunk: number): void;
-  /** Forgets everything a row holds (engine restart), and its mirror size. */
+  /** Forgets everything a row holds (engine restart), its digest and its mirror size. */
   clearRow(row: Row): void;
   /** Bound of chunks that a row's KV cache can hold, mirrored as LRU; 0 = unknown, no mirror. */
   setRowChunks(row: Row, chunks: number): void;
-  /** Chunks of the chain that the row is expected to hold, from the root. */
+  /** Chunks of the chain that the row is expected to hold (index or digest), from the root. */
   matchedChunks(chain: Uint32Array, row: Row): number;
   stats(): IndexStats;
+
+  /**
+   * Another PoP's word on what the row holds, in place of what it said before. Bits 0..23 of each
+   * hash count (of the chain's low word). It stands beside `learn`: a chunk is held when either
+   * says so, and `forget` does not touch it, since only the owner knows. A hash that finds no room
+   * is refused and counted: the kernel never believes more than it was told. Two chunks with the
+   * same bits are one hash: of a row with n hashes, n in 2^24 unknown chunks look held.
+   */
+  setDigest(row: Row, hashes: Uint32Array): void;
+  /** The same as a change; `removed` goes first. Hashes that are not there are no error. */
+  changeDigest(row: Row, added: Uint32Array, removed: Uint32Array): void;
+  /** What `learn` and `forget` left of a row, as a digest to publish: ascending, each hash once. */
+  digestOf(row: Row): Uint32Array;
+  /**
+   * What changed in `digestOf(row)` since the last drain. "snapshot": take `digestOf` now, before
+   * anything else changes; so at the first drain of a row, after `clearRow`, and when more changed
+   * than the kernel's log holds.
+   */
+  drainDigestChanges(row: Row): DigestDelta | "snapshot";
 }

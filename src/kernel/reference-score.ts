@@ -103,7 +103,7 @@ export function scoreRow(
   const rate = rateOf(columns, row);
   const found = matchedChunks * ask.tokensPerChunk;
   cost.matched = under(found, prompt);
-  cost.hit = columns.trust[row] * cost.matched;
+  cost.hit = columns.trust[row] * (1 - columns.digestDiscount[row]) * cost.matched;
   const missing = prompt - cost.hit;
   cost.uncached = over(missing, 1);
   cost.prefill = cost.uncached / rate;

@@ -6,6 +6,8 @@
 import { CHOICES, EXCLUSIONS, type Candidate, type Decision } from "../grid/decision.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { EndpointColumns } from "../state/endpoint-table.ts";
+import { DigestFeed } from "../state/digest-feed.ts";
+import { type DigestSizes, digestSizes, DigestTable } from "../state/digest-table.ts";
 import { bucketsFor, PrefixIndex } from "../state/prefix-index.ts";
 import {
   BYTE_COLUMNS,
@@ -15,13 +17,17 @@ import {
   WORD_COLUMNS,
   checkIndex,
   checkOptions,
+  digestBytesOf,
+  digestsTooSmall,
   indexTooSmall,
   toCount,
 } from "./abi.ts";
+import { netDelta } from "./digest-delta.ts";
 import {
   MODELS_MAX,
   TRIED_MAX,
   type Ask,
+  type DigestDelta,
   type HashedPrompt,
   type IndexStats,
   type Kernel,
@@ -54,7 +60,9 @@ const COST_CODE = 12;
 export function createReferenceKernel(options: KernelOptions, encodeInto: EncodeInto): Kernel {
   checkOptions(options);
   if (bucketsFor(options) === 0) throw indexTooSmall(options);
-  return new ReferenceKernel(options, encodeInto);
+  const sizes = digestSizes(options.rows, digestBytesOf(options));
+  if (sizes === undefined) throw digestsTooSmall(options);
+  return new ReferenceKernel(options, encodeInto, sizes);
 }
 
 function blankColumns(rows: number): EndpointColumns {
@@ -94,6 +102,8 @@ class ReferenceKernel implements Kernel {
   readonly #hash: ReferenceHash;
   readonly #feed: PromptFeed;
   readonly #seeds: SeedMemory;
+  readonly #digests: DigestTable;
+  readonly #changes: DigestFeed;
   readonly #index: PrefixIndex;
   readonly #words: number;
   /** One set of rows per model. */
@@ -107,7 +117,7 @@ class ReferenceKernel implements Kernel {
   readonly #decision = blankDecision();
   #weights: Weights = DEFAULT_WEIGHTS;
 
-  constructor(options: KernelOptions, encodeInto: EncodeInto) {
+  constructor(options: KernelOptions, encodeInto: EncodeInto, sizes: DigestSizes) {
     const { rows, chunkBytes, promptBytesMax } = options;
     this.options = { ...options };
     this.columns = blankColumns(rows);
@@ -116,7 +126,9 @@ class ReferenceKernel implements Kernel {
     this.#hash = hash;
     this.#feed = new PromptFeed(hash.window, encodeInto, (filled) => hash.absorb(filled));
     this.#seeds = new SeedMemory(hash.window, encodeInto, (bytes) => hash.hashKey(bytes));
-    this.#index = new PrefixIndex(options);
+    this.#digests = new DigestTable(rows, sizes);
+    this.#changes = new DigestFeed(rows, sizes.segments);
+    this.#index = new PrefixIndex(options, this.#digests, this.#changes);
     this.#words = rows / 32;
     this.#models = new Uint32Array(MODELS_MAX * this.#words);
     this.#active = new Uint32Array(this.#words);
@@ -288,6 +300,8 @@ class ReferenceKernel implements Kernel {
 
   clearRow(row: Row): void {
     checkIndex("row", row, this.options.rows);
+    this.#changes.stop(row);
+    this.#digests.clear(row);
     this.#index.clearRow(row);
   }
 
@@ -303,7 +317,42 @@ class ReferenceKernel implements Kernel {
 
   stats(): IndexStats {
     const { entries, capacity, bytes, evicted, pairs } = this.#index;
-    return { entries, capacity, bytes, evicted, held: pairs };
+    const digests = this.#digests;
+    return {
+      entries,
+      capacity,
+      bytes,
+      evicted,
+      held: pairs,
+      digestEntries: digests.entries,
+      digestCapacity: digests.capacity,
+      digestBytes: digests.bytes,
+      digestHeld: digests.pairs,
+      digestRefused: digests.refused,
+    };
+  }
+
+  setDigest(row: Row, hashes: Uint32Array): void {
+    checkIndex("row", row, this.options.rows);
+    this.#digests.clear(row);
+    this.#digests.add(hashes, row);
+  }
+
+  changeDigest(row: Row, added: Uint32Array, removed: Uint32Array): void {
+    checkIndex("row", row, this.options.rows);
+    this.#digests.drop(removed, row);
+    this.#digests.add(added, row);
+  }
+
+  digestOf(row: Row): Uint32Array {
+    checkIndex("row", row, this.options.rows);
+    return this.#index.hashesOf(row);
+  }
+
+  drainDigestChanges(row: Row): DigestDelta | "snapshot" {
+    checkIndex("row", row, this.options.rows);
+    if (this.#changes.start(row)) return "snapshot";
+    return netDelta(this.#changes.take(row));
   }
 
   #chunks(chain: Uint32Array): number {

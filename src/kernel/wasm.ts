@@ -16,13 +16,17 @@ import {
   WORD_COLUMNS,
   checkIndex,
   checkOptions,
+  digestBytesOf,
+  digestsTooSmall,
   indexTooSmall,
   toCount,
 } from "./abi.ts";
+import { type DigestExports, DigestPages } from "./digest-pages.ts";
 import {
   MODELS_MAX,
   TRIED_MAX,
   type Ask,
+  type DigestDelta,
   type HashedPrompt,
   type IndexStats,
   type Kernel,
@@ -33,11 +37,17 @@ import { type EncodeInto, PromptFeed, SeedMemory } from "./prompt-feed.ts";
 import { DEFAULT_WEIGHTS } from "./weights.ts";
 
 /** Exports of `wasm/kernel.wasm`; addresses are unsigned and come as signed: read with `>>> 0`. */
-export interface KernelExports {
+export interface KernelExports extends DigestExports {
   readonly memory: { readonly buffer: ArrayBufferLike };
   abi(): number;
   windowBytes(): number;
-  init(rows: number, chunkBytes: number, chunkLimit: number, indexBytes: number): number;
+  init(
+    rows: number,
+    chunkBytes: number,
+    chunkLimit: number,
+    indexBytes: number,
+    digestBytes: number,
+  ): number;
   columnAt(index: number): number;
   blockAt(index: number): number;
   hashKey(bytes: number): void;
@@ -56,6 +66,7 @@ export interface KernelExports {
 }
 
 const INIT_INDEX_TOO_SMALL = 1;
+const INIT_DIGESTS_TOO_SMALL = 3;
 
 /**
  * @param options checked; see `KernelOptions`
@@ -76,10 +87,14 @@ export function createWasmKernel(
     );
   }
   const chunkLimit = Math.floor(options.promptBytesMax / options.chunkBytes);
-  const failed = exports.init(options.rows, options.chunkBytes, chunkLimit, options.indexBytes);
+  const { rows, chunkBytes, indexBytes } = options;
+  const digestBytes = digestBytesOf(options);
+  const failed = exports.init(rows, chunkBytes, chunkLimit, indexBytes, digestBytes);
   if (failed === INIT_INDEX_TOO_SMALL) throw indexTooSmall(options);
+  if (failed === INIT_DIGESTS_TOO_SMALL) throw digestsTooSmall(options);
   if (failed !== 0) {
-    throw new Error(`no memory for an index of ${options.indexBytes} bytes: lower indexBytes`);
+    const bytes = `${indexBytes} bytes of index and ${digestBytes} of digests`;
+    throw new Error(`no memory for ${bytes}: lower indexBytes or digestBytes`);
   }
   const kernel = new WasmKernel(options, exports, encodeInto, chunkLimit);
   kernel.setWeights(DEFAULT_WEIGHTS);
@@ -112,6 +127,7 @@ class WasmKernel implements Kernel {
   readonly #resultWords: Uint32Array;
   readonly #resultNumbers: Float64Array;
   readonly #chain: Uint32Array;
+  readonly #digests: DigestPages;
   readonly #feed: PromptFeed;
   readonly #seeds: SeedMemory;
   readonly #decision: Decision;
@@ -137,6 +153,8 @@ class WasmKernel implements Kernel {
     this.#resultNumbers = new Float64Array(buffer, at("resultNumbers"), 8);
     this.#chain = new Uint32Array(buffer, at("chain"), chunkLimit * 2);
     const text = new Uint8Array(buffer, at("window"), exports.windowBytes());
+    const hashes = new Uint32Array(buffer, text.byteOffset, text.length / 4);
+    this.#digests = new DigestPages(exports, hashes);
     this.#feed = new PromptFeed(text, encodeInto, (filled) => exports.absorb(filled));
     this.#seeds = new SeedMemory(text, encodeInto, (bytes) => this.#hashKey(bytes));
     this.#decision = blankDecision(
@@ -248,7 +266,32 @@ class WasmKernel implements Kernel {
       bytes: stat(2),
       evicted: stat(3),
       held: stat(4),
+      digestEntries: stat(5),
+      digestCapacity: stat(6),
+      digestHeld: stat(7),
+      digestRefused: stat(8),
+      digestBytes: stat(9),
     };
+  }
+
+  setDigest(row: Row, hashes: Uint32Array): void {
+    checkIndex("row", row, this.options.rows);
+    this.#digests.replace(row, hashes);
+  }
+
+  changeDigest(row: Row, added: Uint32Array, removed: Uint32Array): void {
+    checkIndex("row", row, this.options.rows);
+    this.#digests.change(row, added, removed);
+  }
+
+  digestOf(row: Row): Uint32Array {
+    checkIndex("row", row, this.options.rows);
+    return this.#digests.read(row, this.#exports.stat(1));
+  }
+
+  drainDigestChanges(row: Row): DigestDelta | "snapshot" {
+    checkIndex("row", row, this.options.rows);
+    return this.#digests.drain(row);
   }
 
   /** Returns the chunks written: the chain's, at most what a prompt of full length has. */

@@ -63,6 +63,7 @@ export class GossipFleet implements Fleet {
   private load: Omit<PopLoad, "atMs" | "seq"> | undefined;
   private review: unknown;
   private trimmed = "";
+  private left = false;
 
   constructor(host: FleetHost) {
     this.host = host;
@@ -133,7 +134,8 @@ export class GossipFleet implements Fleet {
 
   async leave(): Promise<void> {
     const { mesh, host } = this;
-    if (mesh === undefined) return;
+    if (mesh === undefined || this.left) return;
+    this.left = true;
     host.timers.clearTimeout(this.review as never);
     mesh.perform(mesh.core.leave(host.clock()));
     mesh.close();

@@ -50,12 +50,18 @@ export interface EndpointColumns {
   priceOut: Float64Array;
   /** 0..1: share of predicted prefix hits that came true, learned from `cached_tokens`. */
   trust: Float64Array;
+  /** 0..1: share of matched chunks that are expected to be gone, from age and churn of a digest. */
+  digestDiscount: Float64Array;
 }
 
 /** Everything about an endpoint that is not a column of the decision. */
 export interface EndpointRecord {
   spec: EndpointSpec;
   readonly row: Row;
+  /** Id of the PoP that it belongs to; undefined = an endpoint of this one. */
+  readonly pop: string | undefined;
+  /** Endpoints that the row stands for: of what is sent there each gets its part. */
+  replicas: number;
   phase: Phase;
   /** Why it is not ready, for people. */
   detail: string;
@@ -104,18 +110,26 @@ export class EndpointTable {
     for (const row of this.rowOfId.values()) yield this.records[row] as EndpointRecord;
   }
 
+  /** The endpoints of this PoP. */
+  *own(): IterableIterator<EndpointRecord> {
+    for (const record of this.live()) if (record.pop === undefined) yield record;
+  }
+
   /** A new row with the operator's starting values. Undefined when the table is full. */
   add(
     spec: EndpointSpec,
     region: number,
     tenants: number,
     nowMs: Millis,
+    pop?: string,
   ): EndpointRecord | undefined {
     const row = this.freeRow();
     if (row < 0 || this.rowOfId.has(spec.id)) return undefined;
     const record: EndpointRecord = {
       spec,
       row,
+      pop,
+      replicas: 1,
       phase: "unknown",
       detail: "not probed yet",
       models: spec.models,
@@ -201,5 +215,6 @@ export class EndpointTable {
     c.prefillRate[row] = spec.prefillTokensPerS / 1000;
     c.jitterMs[row] = 0;
     c.trust[row] = 1;
+    c.digestDiscount[row] = 0;
   }
 }

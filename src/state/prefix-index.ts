@@ -5,6 +5,8 @@
  * chunk; a full bucket gives up its oldest entry. Byte cap, no tombstones, no rehash. A hash is a
  * pair of 32-bit halves; 0 is an empty entry.
  */
+import type { DigestFeed } from "./digest-feed.ts";
+import type { DigestTable } from "./digest-table.ts";
 import { RowQueues } from "./row-queues.ts";
 
 export interface PrefixIndexOptions {
@@ -22,7 +24,9 @@ const ROW_BYTES = 32;
 const HEADER_BYTES = 128;
 /** The bucket's share of the rows' queues: one segment. */
 const SEGMENT_BYTES = 256;
-const TWO_32 = 2 ** 32;
+/** Bits of a hash that digests carry; they also name its bucket. */
+const HASHES = 0xffffff;
+const TWO_24 = 2 ** 24;
 
 /** Buckets that fit under the cap, 0 when it is too small for any use. */
 export function bucketsFor(options: PrefixIndexOptions): number {
@@ -42,13 +46,17 @@ export class PrefixIndex {
   readonly #recent: Uint32Array;
   readonly #held: Uint32Array;
   readonly #queues: RowQueues;
+  readonly #feed: DigestFeed;
+  readonly #digests: DigestTable;
+  /** Rows that the chunk just looked at has lost. */
+  readonly #lost: Uint32Array;
   #clock = 0;
   #entries = 0;
   #evicted = 0;
   #pairs = 0;
 
   /** @throws RangeError when the byte cap is too small. */
-  constructor(options: PrefixIndexOptions) {
+  constructor(options: PrefixIndexOptions, digests: DigestTable, feed: DigestFeed) {
     const buckets = bucketsFor(options);
     if (buckets === 0) {
       throw new RangeError(`indexBytes is ${options.indexBytes}: too small; raise it`);
@@ -64,6 +72,9 @@ export class PrefixIndex {
     this.#recent = new Uint32Array(entries * this.#words);
     this.#held = new Uint32Array(options.rows);
     this.#queues = new RowQueues(options.rows, buckets, this);
+    this.#feed = feed;
+    this.#digests = digests;
+    this.#lost = new Uint32Array(this.#words);
   }
 
   get bytes(): number {
@@ -114,6 +125,7 @@ export class PrefixIndex {
 
   /** The row does not hold the entry any more; an entry that nobody holds is free. */
   release(entry: number, row: number): void {
+    if (this.#feed.isFed(row)) this.#noteChange(entry, row, false);
     const first = entry * this.#words;
     const at = first + (row >>> 5);
     const keep = ~(1 << (row & 31));
@@ -134,7 +146,7 @@ export class PrefixIndex {
   }
 
   #bucketOf(low: number): number {
-    return Math.floor((low * this.#buckets) / TWO_32);
+    return Math.floor(((low & HASHES) * this.#buckets) / TWO_24);
   }
 
   /** Number of the entry with this hash, -1 when there is none. */
@@ -175,7 +187,9 @@ export class PrefixIndex {
     const first = entry * this.#words;
     for (let word = 0; word < this.#words; word++) {
       for (let bits = this.#holders[first + word]; bits !== 0; bits &= bits - 1) {
-        this.#held[word * 32 + 31 - Math.clz32(bits & -bits)]--;
+        const row = word * 32 + 31 - Math.clz32(bits & -bits);
+        if (this.#feed.isFed(row)) this.#noteChange(entry, row, false);
+        this.#held[row]--;
         this.#pairs--;
       }
     }
@@ -185,38 +199,67 @@ export class PrefixIndex {
     this.#evicted++;
   }
 
+  #noteChange(entry: number, row: number, came: boolean): void {
+    const hash = this.#lows[entry] & HASHES;
+    if (!this.#isListed(entry, row, WAYS)) this.#feed.note(row, hash, came);
+  }
+
+  /** Another chunk of the row, in one of the bucket's first ways, has the entry's 24 bits. */
+  #isListed(entry: number, row: number, ways: number): boolean {
+    const first = entry - (entry % WAYS);
+    for (let other = first; other < first + ways; other++) {
+      const isSame = ((this.#lows[other] ^ this.#lows[entry]) & HASHES) === 0;
+      if (other !== entry && isSame && this.holds(other, row)) return true;
+    }
+    return false;
+  }
+
+  /** What the row holds, as a digest: each hash once, ascending. */
+  hashesOf(row: number): Uint32Array {
+    const hashes = new Uint32Array(this.#held[row]);
+    let count = 0;
+    for (let entry = 0; count < hashes.length && entry < this.capacity; entry++) {
+      if (!this.holds(entry, row) || this.#isListed(entry, row, entry % WAYS)) continue;
+      hashes[count++] = this.#lows[entry] & HASHES;
+    }
+    return hashes.slice(0, count).sort();
+  }
+
   /**
    * Longest match of every row of `active` (one bit per row, used up) into `matched`, in one pass
-   * from the root.
+   * from the root. A row holds what the index or its digest says.
    */
   match(chain: Uint32Array, chunks: number, active: Uint32Array, matched: Uint32Array): void {
-    const words = this.#words;
-    const holders = this.#holders;
     let chunk = 0;
     for (; chunk < chunks; chunk++) {
-      const entry = this.find(chain[chunk * 2], chain[chunk * 2 + 1]);
-      if (entry < 0) break;
-      const first = entry * words;
-      let left = 0;
-      for (let word = 0; word < words; word++) {
-        const before = active[word];
-        const after = before & holders[first + word];
-        if (after !== before) {
-          settle(word, before & ~after, chunk, matched);
-          active[word] = after;
-        }
-        left |= after;
+      if (!this.#lose(this.find(chain[chunk * 2], chain[chunk * 2 + 1]), active)) continue;
+      if (this.#digests.knows(this.#lost)) {
+        this.#digests.removeHolders(chain[chunk * 2], this.#lost);
       }
-      if (left === 0) return;
+      if (!dropOut(this.#lost, active, chunk, matched)) return;
     }
-    for (let word = 0; word < words; word++) settle(word, active[word], chunk, matched);
+    for (let word = 0; word < this.#words; word++) settle(word, active[word], chunk, matched);
+  }
+
+  /** Sets `lost` to the active rows that do not hold the entry (-1 = none); says if there are. */
+  #lose(entry: number, active: Uint32Array): boolean {
+    const first = entry * this.#words;
+    let any = 0;
+    for (let word = 0; word < this.#words; word++) {
+      const holders = entry < 0 ? 0 : this.#holders[first + word];
+      this.#lost[word] = active[word] & ~holders;
+      any |= this.#lost[word];
+    }
+    return any !== 0;
   }
 
   /** Chunks of the chain that one row holds, from the root. */
   matchedChunks(chain: Uint32Array, chunks: number, row: number): number {
     for (let chunk = 0; chunk < chunks; chunk++) {
-      const entry = this.find(chain[chunk * 2], chain[chunk * 2 + 1]);
-      if (entry < 0 || !this.holds(entry, row)) return chunk;
+      const low = chain[chunk * 2];
+      const entry = this.find(low, chain[chunk * 2 + 1]);
+      const isHeld = entry >= 0 && this.holds(entry, row);
+      if (!isHeld && !this.#digests.holds(low, row)) return chunk;
     }
     return chunks;
   }
@@ -249,6 +292,7 @@ export class PrefixIndex {
     this.#holders[entry * this.#words + (row >>> 5)] |= 1 << (row & 31);
     this.#held[row]++;
     this.#pairs++;
+    if (this.#feed.isFed(row)) this.#noteChange(entry, row, true);
     if (limit !== 0) this.#queues.enqueue(row, entry);
   }
 
@@ -289,6 +333,22 @@ export class PrefixIndex {
     }
     queues.shrink(row);
   }
+}
+
+/** Takes the lost rows out of `active`; says whether anybody is left. */
+function dropOut(
+  lost: Uint32Array,
+  active: Uint32Array,
+  chunk: number,
+  matched: Uint32Array,
+): boolean {
+  let left = 0;
+  for (let word = 0; word < active.length; word++) {
+    settle(word, lost[word], chunk, matched);
+    active[word] &= ~lost[word];
+    left |= active[word];
+  }
+  return left !== 0;
 }
 
 function settle(word: number, set: number, chunk: number, matched: Uint32Array): void {

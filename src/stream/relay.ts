@@ -35,6 +35,8 @@ export type RelayEnd =
 export interface RelayHost {
   /** Final headers for the client, from the engine's. */
   headers(engine: Headers): Headers;
+  /** What an answer that is no success means, where its sender says so beside the status. */
+  refusal?(status: number, engine: Headers): GridError | undefined;
   /** Makes the typed error event of the caller's dialect. */
   errorEvent(error: GridError): Uint8Array;
   /** Bytes came: the stream is alive. `content` once the first content token was seen. */
@@ -297,6 +299,8 @@ export class Relay implements OutHandler {
 
   private refusedEnd(): void {
     const body = join(this.held, this.heldSize);
+    const refusal = this.host.refusal?.(this.status, this.engineHeaders);
+    if (refusal !== undefined) return this.lose(refusal);
     if (!isCallersFault(this.status)) {
       const busy = this.status === 429 || this.status === 503;
       const retryAfterS = Number(this.engineHeaders["retry-after"]) || undefined;

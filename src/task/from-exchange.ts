@@ -4,6 +4,7 @@
  */
 import { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
+import type { Handover } from "../grid/handover.ts";
 import type { Millis } from "../grid/units.ts";
 import { type ParsedBody, PRIORITIES, type Priority, type Task } from "./task.ts";
 
@@ -13,6 +14,7 @@ export interface TaskContext {
   nowMs: Millis;
   sloTtftMs: Millis;
   sloItlMs: Millis;
+  handover?: Handover | undefined;
 }
 
 const SESSION_BYTES_MAX = 512;
@@ -32,6 +34,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.sloItlMs = numberHeader(headers, "x-grid-slo-itl-ms") ?? context.sloItlMs;
   task.maxCostUsd = numberHeader(headers, "x-grid-max-cost") ?? Number.POSITIVE_INFINITY;
   task.slice = tokenHeader(headers, "x-grid-slice");
+  task.handover = context.handover;
   task.arrivedMs = context.nowMs;
   task.queuedSinceMs = 0;
   task.promptBytes = 0;

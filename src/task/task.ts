@@ -1,4 +1,5 @@
 /** One inference request after parsing: everything admission, kernel and forward need to know. */
+import type { Handover } from "../grid/handover.ts";
 import type { Millis, Tokens, Usd } from "../grid/units.ts";
 
 export const ROUTES = ["chat", "completions", "embeddings"] as const;
@@ -43,6 +44,8 @@ export interface Task extends ParsedBody {
   maxCostUsd: Usd;
   /** Network slice the request came on, as the caller says. */
   slice: string | undefined;
+  /** Set when another PoP handed it over: it runs here or nowhere behind this door. */
+  handover: Handover | undefined;
   arrivedMs: Millis;
   /** When it last had to wait in the PoP's queue; 0 = never. */
   queuedSinceMs: Millis;

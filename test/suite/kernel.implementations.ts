@@ -11,6 +11,7 @@ export const SMALL: KernelOptions = {
   rows: 256,
   chunkBytes: 64,
   indexBytes: 256 * 1024,
+  digestBytes: 64 * 1024,
   promptBytesMax: 64 * 1024,
 };
 

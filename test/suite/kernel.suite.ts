@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Kernel, KernelOptions } from "../../src/kernel/kernel.ts";
 import { DEFAULT_WEIGHTS } from "../../src/kernel/weights.ts";
+import { digestSuite } from "./kernel-digest.suite.ts";
 import { addRow, askFor, chainOf, SMALL } from "./kernel.implementations.ts";
 
 type Create = (options: KernelOptions) => Kernel;
@@ -23,6 +24,7 @@ export function kernelSuite(name: string, create: Create): void {
     learning(create);
     mirroring(create);
   });
+  digestSuite(name, create);
 }
 
 function hashing(create: Create): void {
@@ -67,6 +69,8 @@ function options(create: Create): void {
     [{ promptBytesMax: 10 }, "promptBytesMax is 10"],
     [{ indexBytes: 1000 }, "indexBytes is 1000"],
     [{ indexBytes: Number.NaN }, "indexBytes is NaN"],
+    [{ digestBytes: -1 }, "digestBytes is -1"],
+    [{ digestBytes: 9000 }, "digestBytes is 9000"],
   ])("refuses %o", (change, message) => {
     expect(() => create({ ...SMALL, ...change })).toThrow(message);
   });

@@ -12,6 +12,7 @@ test("a measured row has the stable form", () => {
     kernel: quantiles,
     lookup: quantiles,
     twin: quantiles,
+    digests: quantiles,
   });
 });
 

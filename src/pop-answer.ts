@@ -1,0 +1,75 @@
+/** What the grid says in the headers of an answer, good or bad. Part of `pop.ts`. */
+import { replyError } from "./door/app.ts";
+import { errorHeaders, openAiErrorEvent } from "./door/rescue.ts";
+import type { Flight } from "./feedback/observe.ts";
+import type { GridError } from "./grid/errors.ts";
+import type { Exchange, Headers } from "./grid/exchange.ts";
+import { PEER_ANSWER_HEADER } from "./grid/handover.ts";
+import type { Millis } from "./grid/units.ts";
+import type { EndpointRecord } from "./state/endpoint-table.ts";
+import { loadText, type LoadNow } from "./state/pop-load.ts";
+import type { Task } from "./task/task.ts";
+
+/** What another PoP may add to `x-grid-route`: its own, and nothing that is none. */
+const ROUTE = /^[A-Za-z0-9._;=/, -]{1,512}$/;
+
+/**
+ * Headers of a committed answer. `x-grid-route` is a list with one entry per hop, the nearest PoP
+ * first; `hops` counts those behind the entry.
+ * @param engine headers as they came from the endpoint or from the other PoP's door
+ */
+export function gridHeaders(
+  popId: string,
+  flight: Flight,
+  record: EndpointRecord | undefined,
+  engine: Headers,
+  nowMs: Millis,
+): Headers {
+  const { task } = flight;
+  const queuedMs = task.queuedSinceMs > 0 ? flight.sentMs - task.queuedSinceMs : 0;
+  const overheadMs = (flight.sentMs - task.arrivedMs - queuedMs).toFixed(3);
+  const engineMs = (nowMs - flight.sentMs).toFixed(3);
+  const away = record?.pop !== undefined;
+  const behind = away ? engine["x-grid-route"] : undefined;
+  const next = behind !== undefined && ROUTE.test(behind) ? `, ${behind}` : "";
+  return {
+    "x-request-id": task.id,
+    "x-grid-route":
+      `pop=${popId};tier=${record?.spec.tier ?? "edge"};` +
+      `endpoint=${flight.endpointId};reason=${flight.choice};` +
+      `hit=${Math.round(flight.matchedTokens)};hops=${away ? 1 : 0}${next}`,
+    "x-grid-overhead-ms": overheadMs,
+    "server-timing":
+      `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
+  };
+}
+
+/** What an answer that is an error says beside the error. */
+export interface RescueContext {
+  popId: string;
+  requestId: string;
+  attempts: number;
+  /** Load of this PoP now, for a peer that is refused; undefined = it is in no fleet. */
+  load(): LoadNow | undefined;
+}
+
+/** The error in the dialect of the caller, in or out of a stream; a peer gets it typed. */
+export function answerError(
+  exchange: Exchange,
+  error: GridError,
+  task: Task | undefined,
+  context: RescueContext,
+): void {
+  if (exchange.closed) return;
+  if (error.code === "client_gone") return exchange.destroy(error);
+  if (exchange.headSent) return exchange.end(openAiErrorEvent(error));
+  const headers = errorHeaders(error, context.attempts > 1);
+  if (task !== undefined) headers["x-grid-route"] = `pop=${context.popId};reason=none`;
+  if (task?.handover !== undefined) {
+    headers[PEER_ANSWER_HEADER.refusal] = error.code;
+    const load = context.load();
+    const text = load === undefined ? undefined : loadText(load);
+    if (text !== undefined) headers[PEER_ANSWER_HEADER.load] = text;
+  }
+  replyError(exchange, error, headers, context.requestId);
+}

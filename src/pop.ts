@@ -180,7 +180,8 @@ class RunningPop implements Pop {
 
   private view(): ViewParts {
     const { config, kernel, table, sessions, stages, peers } = this;
-    return { config, kernel, table, sessions, stages, peers };
+    const { fleet } = this.runtime;
+    return { config, kernel, table, sessions, stages, peers, fleet };
   }
 
   private join(fleet: Fleet | undefined): Publisher | undefined {

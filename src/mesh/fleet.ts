@@ -17,7 +17,7 @@ import { Digests, expectedLoss } from "./digests.ts";
 import { capacityOf, MAX_ENDPOINTS, MAX_PAGES, pageKey, pageOf } from "./fleet-codec.ts";
 import { readCard, readLoad, readPage, writeCard, writeLoad } from "./fleet-codec.ts";
 import type { LinkSocket } from "./link.ts";
-import { Mesh, type MeshStats, type MeshTimers } from "./mesh.ts";
+import { Mesh, type MeshTimers } from "./mesh.ts";
 
 export type CoreOptions = Omit<
   GossipOptions,
@@ -148,13 +148,13 @@ export class GossipFleet implements Fleet {
     mesh.cut();
   }
 
-  /** Counters of sockets and of what was refused, by name. */
-  stats(): MeshStats & { counters: Record<string, number>; members: number } {
-    const { mesh } = this;
-    if (mesh === undefined) throw new Error("the fleet was not started");
-    const { core, stats } = mesh;
-    const counters = Object.fromEntries(core.context.counters);
-    return { ...stats, counters, members: core.members.byNid.size };
+  /** Of the sockets; members known and alive; and `core.*`, what the core counted by name. */
+  stats(): Record<string, number> {
+    if (this.mesh === undefined) return {};
+    const { core, stats } = this.mesh;
+    const counted = [...core.context.counters].map(([name, count]) => [`core.${name}`, count]);
+    const { byNid, liveCount } = core.members;
+    return { ...stats, members: byNid.size, alive: liveCount, ...Object.fromEntries(counted) };
   }
 
   private flushDigest(core: GossipCore): void {

@@ -51,8 +51,11 @@ export interface GossipOptions {
   seeds: readonly string[];
   limits: GossipLimits;
   rng: Rng;
-  /** Unix seconds at `startMs`: for the first epoch and for bounds on what others claim. */
-  unixS: number;
+  /**
+   * Unix milliseconds at `startMs`: the first epoch, and a bound on the epochs that others claim.
+   * Milliseconds, so that a PoP that lost its disk does not start twice in one epoch.
+   */
+  unixMs: number;
   startMs: Millis;
   /** The epoch that an earlier process of this PoP persisted; 0 when none is known. */
   persistedEpoch: number;
@@ -81,8 +84,12 @@ export class Context {
     this.nowMs = options.startMs;
   }
 
+  get unixMs(): number {
+    return Math.floor(this.options.unixMs + this.nowMs - this.options.startMs);
+  }
+
   get unixS(): number {
-    return Math.floor(this.options.unixS + (this.nowMs - this.options.startMs) / 1000);
+    return Math.floor(this.unixMs / 1000);
   }
 
   /** Uniform in [0, 1). */

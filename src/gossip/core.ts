@@ -20,7 +20,7 @@ import { readFrame } from "./read-frame.ts";
 import { Spread } from "./spread.ts";
 import { type Claim, makeClaim } from "./statement.ts";
 import { Sync } from "./sync.ts";
-import { Topology } from "./topology.ts";
+import { MAX_PARTINGS, Topology } from "./topology.ts";
 import { type MemberView, viewOf } from "./view.ts";
 
 /** `setLocal` with this key is a load report; every other key is cold state. */
@@ -51,7 +51,7 @@ export class GossipCore {
     if (certificate === undefined) {
       throw new SchemaError("the PoP's certificate is not signed by a root of this grid, or is old");
     }
-    const epoch = Math.max(options.persistedEpoch + 1, Math.floor(options.unixS));
+    const epoch = Math.max(options.persistedEpoch + 1, Math.floor(options.unixMs));
     const facts = { epoch, inc: 0, instance: options.rng(), left: false, address: options.address };
     const claim = makeClaim(options.keyring, certificate, facts);
     this.members = new MemberTable(this.context, claim, certificate);
@@ -111,6 +111,7 @@ export class GossipCore {
 
   onTimer(id: TimerId, nowMs: Millis): Effect[] {
     return this.run(nowMs, () => {
+      this.spread.fired(id);
       if (id === "tick") this.tick();
       else if (id === "control") this.spread.flushControl();
       else if (id === "flush") this.spread.flush();
@@ -211,8 +212,11 @@ export class GossipCore {
     this.health.review();
     if (this.members.self.claim.left) return;
     this.topology.review();
-    const surplus = this.topology.surplus();
-    if (surplus !== undefined) this.gate.part(surplus, "surplus", SURPLUS_MS);
+    for (let i = 0; i < MAX_PARTINGS; i++) {
+      const surplus = this.topology.surplus();
+      if (surplus === undefined) break;
+      this.gate.part(surplus, "surplus", SURPLUS_MS);
+    }
     this.topology.askRelays();
     for (const nid of this.prefixes.followed) {
       const member = this.members.byNid.get(nid);
@@ -276,6 +280,8 @@ export class GossipCore {
       case "alias":
         for (const alias of frame.aliases) link.refs.set(alias.ref, alias);
         return;
+      case "rebind":
+        return this.spread.rebind(link, frame.refs);
       case "relay":
         link.wantsAll = frame.all;
         link.wants.clear();

@@ -11,7 +11,7 @@ import type { Health } from "./health.ts";
 import type { Nid } from "./identity.ts";
 import { FOLLOWER, Link, NEIGHBOUR, send } from "./link.ts";
 import type { MemberTable } from "./members.ts";
-import { goawayFrame, type Hello, welcomeFrame } from "./message.ts";
+import { goawayFrame, type Hello, signedFrame, welcomeFrame } from "./message.ts";
 import type { Prefixes } from "./prefix.ts";
 import type { Spread } from "./spread.ts";
 import type { Sync } from "./sync.ts";
@@ -101,6 +101,9 @@ export class Gate {
     }
     if (this.isDuplicate(link)) return;
     if (link.dialled === undefined && link.role === NEIGHBOUR && !this.parts.topology.admits(link)) {
+      // A newcomer that we have no room for must learn of others who may have.
+      const claims = this.parts.topology.acquaintances().map(({ claim }) => claim);
+      send(this.context, link, signedFrame("member", [this.members.self.claim, ...claims]));
       this.part(link, "full", FULL_MS);
       return;
     }

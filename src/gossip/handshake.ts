@@ -45,7 +45,7 @@ export function takeHello(
   const certificate = context.keyring.certificate(hello.certificate, context.unixS);
   if (certificate === undefined) return "certificate";
   if (certificate.nid === self.nid) return "own-id";
-  if (hello.epoch > context.unixS + context.limits.epochAheadS) return "future-epoch";
+  if (hello.epoch > context.unixMs + context.limits.epochAheadMs) return "future-epoch";
   link.peerHello = hello;
   link.peer = certificate.nid;
   link.certificate = certificate;

@@ -55,8 +55,8 @@ export interface GossipLimits {
   breaches: number;
   breachWindowMs: Millis;
   banMs: Millis;
-  /** Furthest an epoch may lie ahead of our clock, seconds: a bad clock poisons nobody for ever. */
-  epochAheadS: number;
+  /** Furthest an epoch may lie ahead of our clock: a bad clock poisons nobody for ever. */
+  epochAheadMs: Millis;
   maxMembers: number;
   maxLinks: number;
   /** One load report, bytes. */
@@ -107,7 +107,7 @@ export const GOSSIP_LIMITS: GossipLimits = {
   breaches: 3,
   breachWindowMs: 60_000,
   banMs: 300_000,
-  epochAheadS: 86_400,
+  epochAheadMs: 86_400_000,
   maxMembers: 4096,
   maxLinks: 256,
   hotBytes: 1024,

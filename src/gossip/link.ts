@@ -38,6 +38,7 @@ export class Link {
   pingedMs = Number.NEGATIVE_INFINITY;
   pongedMs = Number.NEGATIVE_INFINITY;
   answeredMs = Number.NEGATIVE_INFINITY;
+  reboundMs = Number.NEGATIVE_INFINITY;
   snapshotMs = Number.NEGATIVE_INFINITY;
   /** When it is our turn to compare states with the peer. */
   sumAtMs = Number.POSITIVE_INFINITY;

@@ -105,8 +105,8 @@ export class MemberTable {
     if (member !== undefined && !isAfter(claim, member.claim)) {
       return sameBytes(claim.body, member.claim.body) ? "same" : "old";
     }
-    const { epochAheadS, maxMembers } = this.context.limits;
-    if (claim.epoch > this.context.unixS + epochAheadS) return "refused";
+    const { epochAheadMs, maxMembers } = this.context.limits;
+    if (claim.epoch > this.context.unixMs + epochAheadMs) return "refused";
     if (member !== undefined && member.claim.epoch === claim.epoch) {
       const clone = member.claim.instance !== claim.instance;
       if (clone || member.state === "left") return "refused";

@@ -21,6 +21,7 @@
  *     17 ALIAS    { ref | nid | epoch } ...
  *     18 CALL     id | kind | body
  *     19 ANSWER   id | 1: done, 0: refused | body
+ *     20 REBIND   ref ...   refs of yours that nothing bound here: announce them again
  *
  * A HOT record is about 26 B: the origin is named by a small `ref` that ALIAS bound, on this link,
  * to (nid, epoch); the age replaces a timestamp, so that no two clocks need to agree.
@@ -94,6 +95,7 @@ export type Frame =
   | { kind: "relay"; all: boolean; nids: Nid[] }
   | { kind: "want"; nids: Nid[] }
   | { kind: "alias"; aliases: Alias[] }
+  | { kind: "rebind"; refs: number[] }
   | { kind: "call"; id: number; call: number; body: Uint8Array }
   | { kind: "answer"; id: number; done: boolean; body: Uint8Array };
 
@@ -198,6 +200,12 @@ export function wantFrame(nids: readonly Nid[]): Uint8Array {
 export function aliasFrame(aliases: readonly Alias[]): Uint8Array {
   start(17, 3 * aliases.length);
   for (const { ref, nid, epoch } of aliases) writer.int(ref).bin(nidToBytes(nid)).int(epoch);
+  return writer.bytes();
+}
+
+export function rebindFrame(refs: readonly number[]): Uint8Array {
+  start(20, refs.length);
+  for (const ref of refs) writer.int(ref);
   return writer.bytes();
 }
 

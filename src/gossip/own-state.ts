@@ -47,7 +47,6 @@ export class OwnState {
   }
 
   publish(): void {
-    this.spread.fired("publish");
     if (this.load === undefined || this.members.self.state === "left") return;
     this.publishedMs = this.context.nowMs;
     this.spread.ownHot(this.load);
@@ -97,13 +96,13 @@ export class OwnState {
    * not know, got further. We go beyond it. False: the claim is not genuine.
    */
   rejoin(claim: Claim): boolean {
-    const { keyring, limits, nowMs, unixS } = this.context;
+    const { keyring, limits, nowMs, unixMs } = this.context;
     // Its certificate may have run out since; that it is ours is what counts.
     const certificate = keyring.certificate(claim.certificate, 0);
     if (certificate?.nid !== this.members.self.nid) return false;
     const { publicKey } = certificate;
     if (!keyring.check("claim", publicKey, claim.body, claim.signature)) return false;
-    if (nowMs < this.rejoinAtMs + REJOIN_MS || claim.epoch > unixS + limits.epochAheadS) return true;
+    if (nowMs < this.rejoinAtMs + REJOIN_MS || claim.epoch > unixMs + limits.epochAheadMs) return true;
     this.rejoinAtMs = nowMs;
     this.context.count("rejoined");
     this.claim({ epoch: Math.max(claim.epoch, this.members.self.claim.epoch) + 1, inc: 0 });

@@ -163,6 +163,8 @@ function readRare(kind: number, reader: Reader, items: number, limits: GossipLim
         done: reader.int(0, 1) === 1,
         body: callBody(reader, limits),
       };
+    case 20:
+      return { kind: "rebind", refs: groups(items, 1, () => reader.int(0, 0xffff)) };
     default:
       throw new SchemaError(`unknown frame ${kind}`);
   }

@@ -16,6 +16,7 @@ import {
   type HotItem,
   hotFrame,
   MAX_HOT,
+  rebindFrame,
   signedFrame,
 } from "./message.ts";
 import type { Accusation, Claim, ColdRecord, Signed } from "./statement.ts";
@@ -26,6 +27,7 @@ const SIGNED_HEADER_BYTES = 16;
 /** Load reports that may come at once after a quiet time, beyond ten a second. */
 const SEQ_SLACK = 64;
 const SEQ_PER_MS = 0.01;
+const REBIND_MS = 1000;
 /** For so long after a key change old signatures may still be on their way. */
 const KEY_GRACE_MS = 60_000;
 
@@ -84,8 +86,10 @@ export class Spread {
   /** Takes a HOT frame; a report that is not newer, or not plausible, changes nothing. */
   takeHot(link: Link, sentMs: number, items: readonly HotItem[]): void {
     const transitMs = link.transitMs(sentMs, this.context.nowMs);
+    const unbound: number[] = [];
     for (const item of items) {
       const alias = link.refs.get(item.ref);
+      if (alias === undefined) unbound.push(item.ref);
       const member = alias && this.members.byNid.get(alias.nid);
       if (member === undefined || member === this.members.self) continue;
       if (member.claim.epoch !== alias?.epoch || !this.members.isLive(member)) continue;
@@ -95,6 +99,19 @@ export class Spread {
         link.known[member.slot] = member.hot.version;
       }
     }
+    if (unbound.length === 0 || this.context.nowMs - link.reboundMs < REBIND_MS) return;
+    link.reboundMs = this.context.nowMs;
+    send(this.context, link, rebindFrame(unbound));
+  }
+
+  /** The peer lost what our refs stand for: they are announced with the next reports. */
+  rebind(link: Link, refs: readonly number[]): void {
+    for (const ref of refs) {
+      if (this.members.bySlot[ref] === undefined) continue;
+      delete link.announced[ref];
+      link.dirty.add(ref);
+    }
+    this.schedule("flush", this.context.limits.flushMs);
   }
 
   takeCold(link: Link, records: readonly ColdRecord[]): void {
@@ -115,12 +132,10 @@ export class Spread {
   }
 
   flushControl(): void {
-    this.fired("control");
     for (const link of this.links.values()) if (link.open) this.flushControlOf(link);
   }
 
   flush(): void {
-    this.fired("flush");
     let more = false;
     for (const link of this.links.values()) {
       if (!link.open) continue;

@@ -23,6 +23,9 @@ const EXPLORE_MS = 20_000;
 /** Peers asked to relay what no link of ours brings. */
 const RELAYS = 2;
 const LEAF_LINKS = 3;
+const ACQUAINTANCES = 16;
+/** Links given up in one review when a mesh turns into an overlay. */
+export const MAX_PARTINGS = 8;
 
 interface Dial {
   startedMs: Millis;
@@ -69,6 +72,14 @@ export class Topology {
   admits(link: Link): boolean {
     if (this.meshed || this.degree <= this.context.limits.degreeMax) return true;
     return link.peer !== undefined && this.ring().some(({ nid }) => nid === link.peer);
+  }
+
+  /** Some live members at random. */
+  acquaintances(): Member[] {
+    const live = [...this.members.others()].filter((member) => member.state === "alive");
+    const some = new Set<Member>();
+    for (let i = 0; i < ACQUAINTANCES && live.length > 0; i++) some.add(this.pick(live) as Member);
+    return [...some];
   }
 
   /** An attempt ended: as a link, or with nothing. */

@@ -101,6 +101,6 @@ export function popConfig({ pop, port, engineUrls, via }: DemoConfig) {
     peers: { key: KEY },
     gossip: { grid: "demo", sharedKey: KEY, zone: id, seeds: Object.keys(via), via },
     timeouts: { drainMs: 1_000 },
-    log: { level: "debug" },
+    log: { level: "warn" },
   };
 }

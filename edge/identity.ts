@@ -55,7 +55,8 @@ export function nidOf(grid: string, pop: string): Nid {
 }
 
 export function rawPublicKey(key: KeyObject): Uint8Array {
-  const { x } = createPublicKey(key).export({ format: "jwk" });
+  const publicKey = key.type === "private" ? createPublicKey(key) : key;
+  const { x } = publicKey.export({ format: "jwk" });
   return new Uint8Array(Buffer.from(x as string, "base64url"));
 }
 
@@ -113,7 +114,8 @@ export function rootKeys(text: string, file: string): Uint8Array[] {
   }
   return blocks.map((block) => {
     const key = parsed(() => createPublicKey(block), file);
-    return ed25519(key, file) && rawPublicKey(key);
+    ed25519(key, file);
+    return rawPublicKey(key);
   });
 }
 
@@ -124,8 +126,8 @@ export function privateKeyOf(text: string, file: string): KeyObject {
   return key;
 }
 
-function ed25519(key: KeyObject, file: string): true {
-  if (key.asymmetricKeyType === "ed25519") return true;
+function ed25519(key: KeyObject, file: string): void {
+  if (key.asymmetricKeyType === "ed25519") return;
   throw new IdentityError(`${file} holds a key of type ${key.asymmetricKeyType}, not ed25519`);
 }
 

@@ -64,7 +64,7 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
       persistedEpoch: identity.persistedEpoch,
     },
     clock,
-    unixS: () => Math.floor(Date.now() / 1000),
+    unixMs: () => Date.now(),
     timers: { setTimeout, clearTimeout },
     log,
     dial: (to) =>

@@ -224,10 +224,13 @@ const fromCode = (code: number, { least, step }: LogScale): number =>
 
 type LoadNow = Omit<PopLoad, "atMs" | "seq">;
 
-/** @param most Bytes; a load that would be longer leaves its queue classes out. */
+/** @param most Bytes; of a longer load first the queue classes, then the last endpoints go. */
 export function writeLoad(load: LoadNow, most: number): Uint8Array {
-  const whole = loadBytes(load, load.queueClasses);
-  return whole.length <= most ? whole : loadBytes(load, []);
+  let bytes = loadBytes(load, load.queueClasses);
+  for (let told = Math.min(load.endpoints.length, MAX_ENDPOINTS); bytes.length > most; told--) {
+    bytes = loadBytes({ ...load, endpoints: load.endpoints.slice(0, told) }, []);
+  }
+  return bytes;
 }
 
 function loadBytes({ revision, endpoints }: LoadNow, classes: readonly number[]): Uint8Array {

@@ -16,19 +16,19 @@ import type { Millis } from "../grid/units.ts";
 import { Digests, expectedLoss } from "./digests.ts";
 import { capacityOf, MAX_ENDPOINTS, MAX_PAGES, pageKey, pageOf } from "./fleet-codec.ts";
 import { readCard, readLoad, readPage, writeCard, writeLoad } from "./fleet-codec.ts";
-import type { LinkSocket } from "./link.ts";
+import { type LinkSocket, turnAway } from "./link.ts";
 import { Mesh, type MeshTimers } from "./mesh.ts";
 
 export type CoreOptions = Omit<
   GossipOptions,
-  "address" | "accept" | "startMs" | "signHot" | "unixS"
+  "address" | "accept" | "startMs" | "signHot" | "unixMs"
 >;
 
 export interface FleetHost {
   core: CoreOptions;
   clock: Clock;
-  /** Unix seconds now. */
-  unixS(): number;
+  /** Unix milliseconds now. */
+  unixMs(): number;
   timers: MeshTimers;
   log: Log;
   dial(address: string): LinkSocket;
@@ -75,7 +75,7 @@ export class GossipFleet implements Fleet {
     const core = new GossipCore({
       ...options,
       address,
-      unixS: this.host.unixS(),
+      unixMs: this.host.unixMs(),
       startMs: clock(),
       signHot: "none",
       accept: (author, key, value) => this.accepts(author, key, value),
@@ -90,7 +90,7 @@ export class GossipFleet implements Fleet {
 
   /** A socket on which another PoP came in. */
   accept(socket: LinkSocket): void {
-    if (this.mesh === undefined) socket.close(1013, "not started");
+    if (this.mesh === undefined) turnAway(socket, "not started");
     else this.mesh.accept(socket);
   }
 
@@ -267,7 +267,7 @@ export class GossipFleet implements Fleet {
     const { revision } = card;
     const url = this.host.route(card.url);
     // A restarted PoP counts its cards from one again.
-    const unique = member.claim.epoch * 0x10000 + (revision % 0x10000);
+    const unique = (member.claim.epoch % 2 ** 32) * 0x10000 + (revision % 0x10000);
     const pop = { ...this.popOf(member), card: { ...card, url, revision: unique } };
     this.known.set(nid, { pop, revision });
     this.readLoadOf(nid, member, pop);

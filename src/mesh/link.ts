@@ -30,6 +30,12 @@ const CLOSING = 2;
 /** Close codes of RFC 6455: done, a message of a kind not taken, too much for us now. */
 export const CLOSE = { normal: 1000, kind: 1003, policy: 1008, later: 1013 } as const;
 
+/** Closes a socket that never becomes a link; what goes wrong with it is nobody's business. */
+export function turnAway(socket: LinkSocket, reason: string): void {
+  socket.onerror = () => undefined;
+  socket.close(CLOSE.later, reason);
+}
+
 export class MeshLink {
   readonly id: LinkId;
   /** The address that was dialled; undefined when the peer came. */

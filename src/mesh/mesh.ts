@@ -6,7 +6,7 @@
 import type { GossipCore } from "../gossip/core.ts";
 import type { Effect, GossipEvent, LinkId, TimerId } from "../gossip/context.ts";
 import type { Clock } from "../grid/effects.ts";
-import { CLOSE, type LinkListener, type LinkSocket, MeshLink } from "./link.ts";
+import { CLOSE, type LinkListener, type LinkSocket, MeshLink, turnAway } from "./link.ts";
 
 export interface MeshTimers {
   setTimeout(run: () => void, ms: number): unknown;
@@ -69,7 +69,7 @@ export class Mesh implements LinkListener {
     const { maxLinks } = this.core.context.limits;
     if (this.over || this.links.size + this.closing.size >= maxLinks) {
       this.stats.refused++;
-      socket.close(CLOSE.later, "no room");
+      turnAway(socket, "no room");
       return;
     }
     this.adopt(socket, undefined).adopt();
@@ -97,6 +97,7 @@ export class Mesh implements LinkListener {
     this.timers.clear();
     for (const link of this.links.values()) this.part(link, "closing");
     this.links.clear();
+    this.stats.links = 0;
   }
 
   /** Cuts what has not closed. */

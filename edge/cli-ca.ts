@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { issueCertificate, ROLE } from "../src/gossip/identity.ts";
 import { type Command, type CommandLine, helpText, parseCommandLine } from "./cli-options.ts";
 import { UsageError } from "./cli-options.ts";
@@ -27,18 +27,29 @@ const INIT: Command = {
     dir: { type: "string", value: "DIR", help: "where to; made if it is not there" },
     grid: { type: "string", value: "ID", help: "name of the grid, the same at all of its PoPs" },
   },
-  notes: ["To replace a root: init another folder, let gossip.roots hold both root.pub for a while."],
+  notes: [
+    "To replace a root: init another folder, let gossip.roots hold both root.pub for a while.",
+  ],
 };
 
 const ISSUE: Command = {
   usage: "gridpoint ca issue --dir DIR --pop NAME [options]",
-  summary: "Issues the certificate of one PoP: NAME.key, NAME.cert and roots.pub. Again: renews it.",
+  summary:
+    "Issues the certificate of one PoP: NAME.key, NAME.cert and roots.pub. Again: renews it.",
   options: {
     dir: { type: "string", value: "DIR", help: "the authority's folder" },
     pop: { type: "string", value: "NAME", help: "the PoP's pop.id" },
-    zone: { type: "string", value: "ZONE", help: "where it stands, e.g. eu-west (default: default)" },
+    zone: {
+      type: "string",
+      value: "ZONE",
+      help: "where it stands, e.g. eu-west (default: default)",
+    },
     roles: { type: "string", value: "LIST", help: "of relay, leaf (default: relay)" },
-    capacity: { type: "string", value: "N", help: "most requests at once it may claim (default 4096)" },
+    capacity: {
+      type: "string",
+      value: "N",
+      help: "most requests at once it may claim (default 4096)",
+    },
     days: { type: "string", value: "N", help: "until it runs out, 1 to 3650 (default 7)" },
     out: { type: "string", value: "DIR", help: "where to (default: the authority's folder)" },
     "new-key": { type: "boolean", help: "make a new key even where NAME.key is there" },
@@ -115,9 +126,9 @@ function issue(line: CommandLine): string {
     "",
     "gossip:",
     `  grid: ${grid}`,
-    `  certificate: ${join(out, `${pop}.cert`)}`,
-    `  key: ${join(out, `${pop}.key`)}`,
-    `  roots: ${join(out, "roots.pub")}`,
+    `  certificate: ${resolve(out, `${pop}.cert`)}`,
+    `  key: ${resolve(out, `${pop}.key`)}`,
+    `  roots: ${resolve(out, "roots.pub")}`,
     "",
   ].join("\n");
 }

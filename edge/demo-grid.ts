@@ -4,7 +4,7 @@
  */
 import type { City } from "./city-rtt.ts";
 
-/** One engine of the demo. USD per million tokens; `rttMs`: from its PoP, which `distance.ts` adds. */
+/** One engine. USD per million tokens; `rttMs`: from its PoP, which `distance.ts` adds. */
 export interface DemoEngine {
   id: string;
   tier: "edge" | "regional" | "core";
@@ -32,7 +32,9 @@ export const POPS: DemoPop[] = [
     city: "Tokyo",
     tier: "edge",
     region: "jp-13",
-    engines: [{ ...EDGE, id: "edge-1", models: ["demo-8b"], rttMs: 1, priceIn: 0.05, priceOut: 0.1 }],
+    engines: [
+      { ...EDGE, id: "edge-1", models: ["demo-8b"], rttMs: 1, priceIn: 0.05, priceOut: 0.1 },
+    ],
   },
   {
     id: "london",

@@ -41,8 +41,9 @@ Which engine would take it, and why (nothing is sent):
   curl -s ${first}/grid/explain -H 'content-type: application/json' \\
     -d '{"model":"demo-8b","messages":[{"role":"user","content":"Hello"}]}'
 
-Look around:   npm run -s gridpoint top -- --url ${first}   curl -s ${first}/metrics
-Try:           kill -9 ${facts.enginePids[0]} (an engine) or ${facts.pids[1]} (a PoP), then ask again
+Look around:   npm run -s gridpoint top -- --url ${first}
+               curl -s ${first}/metrics
+Try:           kill -9 ${facts.enginePids[0]}, an engine, or ${facts.pids[1]}, a PoP; then ask again
 
 Ctrl-C ends everything.
 `;
@@ -65,7 +66,12 @@ function engineRow(engine: DemoEngine, pid: number): string[] {
 
 function aligned(rows: readonly string[][]): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join("  ")
+      .trimEnd(),
+  );
 }
 
 /** One line of the table: an endpoint, and how many requests each PoP sent there. */
@@ -80,7 +86,10 @@ export interface Served {
 }
 
 /** Puts what each PoP says of itself and of the others together; undefined: it did not answer. */
-export function served(pops: readonly string[], views: readonly (GridView | undefined)[]): Served[] {
+export function served(
+  pops: readonly string[],
+  views: readonly (GridView | undefined)[],
+): Served[] {
   const lines: Served[] = [];
   pops.forEach((pop, home) => {
     const other = views.find((view) => view !== undefined);

@@ -54,7 +54,8 @@ export async function runDemo(args: string[]): Promise<number> {
     return 0;
   }
   const port = line.count("port", 0, 65_535) ?? PORT;
-  if (port + POPS.length - 1 > 65_535) throw new UsageError("--port leaves no room for three PoPs.");
+  if (port + POPS.length - 1 > 65_535)
+    throw new UsageError("--port leaves no room for three PoPs.");
   const startedMs = performance.now();
   const ports = await freePorts(port);
   if (typeof ports === "string") {
@@ -111,8 +112,11 @@ async function startGrid(running: Running, ports: readonly number[]): Promise<vo
   const key = randomBytes(24).toString("hex");
   let next = 0;
   const urls = POPS.map((pop) => pop.engines.map(() => running.engines[next++].url));
-  await all(POPS, (pop, index) => startPop(running, pop, { ports, doors, urls: urls[index], key }),
-    running.pops);
+  await all(
+    POPS,
+    (pop, index) => startPop(running, pop, { ports, doors, urls: urls[index], key }),
+    running.pops,
+  );
   await untilJoined(doors);
 }
 
@@ -191,7 +195,9 @@ async function untilJoined(doors: readonly string[]): Promise<void> {
     if (joined) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`the PoPs did not find each other within ${READY_MS} ms; see ${doors[0]}/grid/state`);
+  throw new Error(
+    `the PoPs did not find each other within ${READY_MS} ms; see ${doors[0]}/grid/state`,
+  );
 }
 
 function describe({ engines, pops }: Running, tookMs: number): string {
@@ -199,7 +205,14 @@ function describe({ engines, pops }: Running, tookMs: number): string {
     POPS.slice(i + 1).map((b) => `${a.id}-${b.id} ${Math.round(cityRttMs(a.city, b.city))} ms`),
   );
   const [urls, pids] = [pops.map(({ url }) => url), pops.map(({ pid }) => pid)];
-  return welcome({ pops: POPS, urls, pids, enginePids: engines.map(({ pid }) => pid), ways, tookMs });
+  return welcome({
+    pops: POPS,
+    urls,
+    pids,
+    enginePids: engines.map(({ pid }) => pid),
+    ways,
+    tookMs,
+  });
 }
 
 /** The table until it is stopped. */

@@ -93,8 +93,13 @@ export function hmacSigner(sharedKey: string): Signer {
 }
 
 export function certificateText(bytes: Uint8Array): string {
-  const lines = Buffer.from(bytes).toString("base64").match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${CERTIFICATE}-----`, ...lines, `-----END ${CERTIFICATE}-----`, ""].join("\n");
+  const lines =
+    Buffer.from(bytes)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${CERTIFICATE}-----`, ...lines, `-----END ${CERTIFICATE}-----`, ""].join(
+    "\n",
+  );
 }
 
 /** @throws IdentityError when the text is no certificate. */
@@ -110,7 +115,9 @@ export function certificateBytes(text: string, file: string): Uint8Array {
 export function rootKeys(text: string, file: string): Uint8Array[] {
   const blocks = text.match(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g) ?? [];
   if (blocks.length === 0) {
-    throw new IdentityError(`${file} holds no PUBLIC KEY; it is the root.pub of "gridpoint ca init"`);
+    throw new IdentityError(
+      `${file} holds no PUBLIC KEY; it is the root.pub of "gridpoint ca init"`,
+    );
   }
   return blocks.map((block) => {
     const key = parsed(() => createPublicKey(block), file);
@@ -155,9 +162,10 @@ export function readText(file: string, what: string): string {
  */
 export function loadIdentity(config: GossipConfig, pop: string, folder: string): Identity {
   const nowS = Math.floor(Date.now() / 1000);
-  const identity = config.sharedKey === undefined
-    ? issuedIdentity(config, pop, folder, nowS)
-    : sharedIdentity(config, pop);
+  const identity =
+    config.sharedKey === undefined
+      ? issuedIdentity(config, pop, folder, nowS)
+      : sharedIdentity(config, pop);
   const file = config.epochFile ?? (config.key === undefined ? undefined : `${config.key}.epoch`);
   const path = file === undefined ? undefined : resolve(folder, file);
   return { ...identity, persistedEpoch: readEpoch(path), saveEpoch: (epoch) => write(path, epoch) };
@@ -191,10 +199,14 @@ function issuedIdentity(config: GossipConfig, pop: string, folder: string, nowS:
   const { certificate } = parsedCertificate(bytes, certificateFile);
   const again = `issue it anew: gridpoint ca issue --pop ${pop}`;
   if (certificate.notAfterS < nowS) {
-    throw new IdentityError(`${certificateFile} ran out at ${day(certificate.notAfterS)}; ${again}`);
+    throw new IdentityError(
+      `${certificateFile} ran out at ${day(certificate.notAfterS)}; ${again}`,
+    );
   }
   if (!sameBytes(certificate.publicKey, rawPublicKey(privateKey))) {
-    throw new IdentityError(`${certificateFile} was issued for another key than ${keyFile}; ${again}`);
+    throw new IdentityError(
+      `${certificateFile} was issued for another key than ${keyFile}; ${again}`,
+    );
   }
   if (keyring.certificate(bytes, nowS) === undefined) {
     throw new IdentityError(

@@ -175,7 +175,12 @@ export function drawGrid(view: GridView, rows = Number.POSITIVE_INFINITY): strin
   const shown = cells.slice(0, rows);
   const table = [[...HEAD, ...LAST], ...shown];
   const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  const lines = table.map((row) => row.map((x, i) => pad(x, widths[i], i)).join("  ").trimEnd());
+  const lines = table.map((row) =>
+    row
+      .map((x, i) => pad(x, widths[i], i))
+      .join("  ")
+      .trimEnd(),
+  );
   const more = cells.length - shown.length;
   if (more > 0) lines.push(`... and ${more} more`);
   return [summary(view), "", ...lines];

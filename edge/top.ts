@@ -9,14 +9,19 @@ const COMMAND: Command = {
   usage: "gridpoint top [--url URL] [--once] [--json]",
   summary: "Shows PoPs, endpoints, load, TTFT, hit ratio, share and age, as one PoP sees them.",
   options: {
-    url: { type: "string", short: "u", value: "URL", help: "the PoP (default http://127.0.0.1:8801)" },
+    url: {
+      type: "string",
+      short: "u",
+      value: "URL",
+      help: "the PoP (default http://127.0.0.1:8801)",
+    },
     once: { type: "boolean", help: "one view, then exit" },
     json: { type: "boolean", help: "one JSON object, then exit" },
     "interval-ms": { type: "string", value: "MS", help: "between two views (default 1000)" },
   },
   notes: [
     "An admin key, where the PoP asks for one, is read from GRIDPOINT_ADMIN_KEY.",
-    "WAIT: until a new prompt's prefill begins. SHARE: of what this PoP sent. AGE: of what it knows.",
+    "WAIT: until a new prompt's prefill begins. SHARE: of what this PoP sent. AGE: of its news.",
   ],
 };
 
@@ -74,7 +79,8 @@ async function look(base: string, before?: Counters): Promise<Look> {
 
 async function read(base: string, path: string): Promise<string> {
   const key = process.env.GRIDPOINT_ADMIN_KEY;
-  const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const headers: Record<string, string> =
+    key === undefined ? {} : { authorization: `Bearer ${key}` };
   let answer: Response;
   try {
     answer = await fetch(`${base}${path}`, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -134,15 +140,22 @@ async function watch(base: string, intervalMs: number): Promise<void> {
 /** Lines longer than the terminal would wrap and break the drawing. */
 function clipped(text: string): string {
   const { columns } = process.stdout;
-  return text.split("\n").map((line) => line.slice(0, columns)).join("\n");
+  return text
+    .split("\n")
+    .map((line) => line.slice(0, columns))
+    .join("\n");
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }

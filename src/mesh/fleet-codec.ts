@@ -107,8 +107,7 @@ export function readCard(values: readonly (Uint8Array | undefined)[]): PopCard |
 }
 
 /** A whole number that every reader takes. */
-const whole = (x: number): number =>
-  x > 0 ? Math.min(Math.floor(x), COUNT_MAX) : 0;
+const whole = (x: number): number => (x > 0 ? Math.min(Math.floor(x), COUNT_MAX) : 0);
 
 function cardBytes(card: PopCard): Uint8Array {
   const texts = new Map<string, number>();

@@ -6,7 +6,7 @@
 import { SchemaError } from "../gossip/codec.ts";
 import type { GossipEvent, GossipOptions } from "../gossip/context.ts";
 import { GossipCore, HOT_KEY } from "../gossip/core.ts";
-import type { Certificate, Nid } from "../gossip/identity.ts";
+import type { Nid } from "../gossip/identity.ts";
 import type { Member } from "../gossip/members.ts";
 import type { PrefixView } from "../gossip/prefix.ts";
 import type { Clock, Log } from "../grid/effects.ts";
@@ -14,8 +14,9 @@ import type { DigestChange, Fleet, FleetListener, FleetPop, PopCard } from "../g
 import type { PopLoad } from "../grid/fleet.ts";
 import type { Millis } from "../grid/units.ts";
 import { Digests, expectedLoss } from "./digests.ts";
-import { capacityOf, MAX_ENDPOINTS, MAX_PAGES, pageKey, pageOf } from "./fleet-codec.ts";
-import { readCard, readLoad, readPage, writeCard, writeLoad } from "./fleet-codec.ts";
+import { fitCard, mayClaim } from "./claims.ts";
+import { MAX_ENDPOINTS, MAX_PAGES, pageKey, pageOf } from "./fleet-codec.ts";
+import { readCard, readLoad, writeLoad } from "./fleet-codec.ts";
 import { type LinkSocket, turnAway } from "./link.ts";
 import { Mesh, type MeshTimers } from "./mesh.ts";
 
@@ -62,7 +63,7 @@ export class GossipFleet implements Fleet {
   private card: PopCard | undefined;
   private load: Omit<PopLoad, "atMs" | "seq"> | undefined;
   private review: unknown;
-  private trimmed = "";
+  private cut = "";
   private left = false;
 
   constructor(host: FleetHost) {
@@ -78,7 +79,7 @@ export class GossipFleet implements Fleet {
       unixMs: this.host.unixMs(),
       startMs: clock(),
       signHot: "none",
-      accept: (author, key, value) => this.accepts(author, key, value),
+      accept: (author, key, value) => mayClaim(author, key, value, this.host.nidOf),
     });
     const onEvent = (event: GossipEvent) => this.take(event);
     this.mesh = new Mesh(core, { clock, timers, dial, onEvent });
@@ -172,39 +173,14 @@ export class GossipFleet implements Fleet {
     }
   }
 
-  /** Cut to what the certificate allows and the wire takes; said once per card that needs it. */
+  /** What had to be cut is said once per card that needs it. */
   private pagesOf(card: PopCard): Uint8Array[] {
     const { capacity } = (this.mesh as Mesh).core.members.self.certificate;
-    const claimed = capacityOf(card);
-    const share = claimed > capacity ? capacity / claimed : 1;
-    const allowed = card.endpoints.map((one) => {
-      return share === 1 ? one : { ...one, maxInFlight: Math.floor(one.maxInFlight * share) };
-    });
-    let told = Math.min(allowed.length, MAX_ENDPOINTS);
-    let pages = writeCard({ ...card, endpoints: allowed.slice(0, told) });
-    while (pages === undefined && told > 0) {
-      pages = writeCard({ ...card, endpoints: allowed.slice(0, --told) });
-    }
-    const facts = { claimed, capacity: Math.min(claimed, capacity), of: allowed.length, told };
-    const text = share < 1 || told < allowed.length ? JSON.stringify(facts) : "";
-    if (text !== "" && text !== this.trimmed) this.host.log("warn", "card is cut", facts);
-    this.trimmed = text;
-    return pages ?? [];
-  }
-
-  /** Before a record of another PoP is stored: may its author say this? */
-  private accepts(author: Certificate, key: string, value: Uint8Array): boolean {
-    const number = pageOf(key);
-    // Keys of a later version are carried, not understood.
-    if (number === undefined) return true;
-    try {
-      const { pop, page, capacity } = readPage(value);
-      const fits = capacity <= author.capacity && page === number;
-      return fits && this.host.nidOf(pop) === author.nid;
-    } catch (error) {
-      if (error instanceof SchemaError) return false;
-      throw error;
-    }
+    const { pages, cut } = fitCard(card, capacity);
+    const text = cut === undefined ? "" : JSON.stringify(cut);
+    if (cut !== undefined && text !== this.cut) this.host.log("warn", "card is cut", cut);
+    this.cut = text;
+    return pages;
   }
 
   private take(event: GossipEvent): void {
@@ -335,7 +311,8 @@ export class GossipFleet implements Fleet {
     const discount = this.discount(nid, view);
     const { id, endpoints } = known.pop.card;
     const changes = this.digests.changes(snapshot ? endpoints.length : 0, added, removed);
-    for (const change of changes) this.listener?.onDigest({ pop: id, snapshot, discount, ...change });
+    for (const change of changes)
+      this.listener?.onDigest({ pop: id, snapshot, discount, ...change });
   }
 
   /** A new card may have new rows, which know nothing of what was told before. */
@@ -373,7 +350,9 @@ export class GossipFleet implements Fleet {
     const { core } = this.mesh as Mesh;
     const followed = new Set(core.prefixes.followed);
     const wanted = [...this.known]
-      .filter(([, { pop }]) => pop.state === "alive" && pop.card.chunkBytes === this.card?.chunkBytes)
+      .filter(
+        ([, { pop }]) => pop.state === "alive" && pop.card.chunkBytes === this.card?.chunkBytes,
+      )
       .sort(([, a], [, b]) => distance(a.pop) - distance(b.pop))
       .slice(0, core.context.limits.maxSubscriptions);
     for (const [nid] of wanted) if (!followed.has(nid)) this.follow(nid, true);

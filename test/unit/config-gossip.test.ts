@@ -39,7 +39,11 @@ describe("the section gossip", () => {
       "gossip.hotMinMs": "is 2000, above hotMaxMs (1000)",
       "gossip.silenceMs": "is 700; one lost ping must be no death: at least 1000",
     });
-    const other = { seeds: ["10.0.0.1:8801"], via: { "http://a/b": "http://c" }, sharedKey: "short" };
+    const other = {
+      seeds: ["10.0.0.1:8801"],
+      via: { "http://a/b": "http://c" },
+      sharedKey: "short",
+    };
     expect(Object.keys(wrong({ grid: "g", ...other })).sort()).toEqual([
       "gossip.seeds[0]",
       "gossip.sharedKey",

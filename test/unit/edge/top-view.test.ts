@@ -34,7 +34,12 @@ describe("the view of a grid", () => {
     expect(view).toMatchObject({ pop: "a", running: 2, queued: 1, hitRatio: 0.5 });
     expect(view.ttftMs).toEqual({ edge: 250 });
     expect(view.pops.map(({ state }) => state)).toEqual(["here", "alive", "unreachable"]);
-    expect(view.pops[0].endpoints[0]).toMatchObject({ share: 0.75, waitMs: 100, running: 1, ageMs: 40 });
+    expect(view.pops[0].endpoints[0]).toMatchObject({
+      share: 0.75,
+      waitMs: 100,
+      running: 1,
+      ageMs: 40,
+    });
     expect(view.pops[1].endpoints[0]).toMatchObject({ share: 0.25, running: 7 });
   });
 
@@ -77,7 +82,9 @@ test("the demo's table counts a request where it was asked, also when it was han
     [28, 2],
     [10, 5],
   ]);
-  expect(servedLine(["a", "b"], lines)).toBe("a/e served 28 of a, 2 of b; b/e served 10 of a, 5 of b");
+  expect(servedLine(["a", "b"], lines)).toBe(
+    "a/e served 28 of a, 2 of b; b/e served 10 of a, 5 of b",
+  );
   expect(servedTable(["a", "b"], lines)[0]).toMatch(/ASKED AT A +ASKED AT B$/);
   const gone = served(["a", "b"], [a, undefined]);
   expect(gone[1]).toMatchObject({ endpoint: "e", state: "gone", from: [10, 0] });

@@ -1,14 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { SchemaError } from "../../../src/gossip/codec.ts";
 import type { PopCard } from "../../../src/grid/fleet.ts";
-import { readCard, readLoad, readPage, writeCard, writeLoad } from "../../../src/mesh/fleet-codec.ts";
+import {
+  readCard,
+  readLoad,
+  readPage,
+  writeCard,
+  writeLoad,
+} from "../../../src/mesh/fleet-codec.ts";
 import { card, endpoint, load } from "./world.ts";
 
 const pages = (of: PopCard) => writeCard(of) as Uint8Array[];
 
 describe("cards", () => {
   test("come out as they went in", () => {
-    const whole = card("pop-1", { endpoints: [endpoint("a"), { ...endpoint("b"), contextTokens: undefined }] });
+    const whole = card("pop-1", {
+      endpoints: [endpoint("a"), { ...endpoint("b"), contextTokens: undefined }],
+    });
     expect(readCard(pages(whole))).toEqual(whole);
     expect(pages(whole)).toHaveLength(1);
     expect(pages(whole)[0].length).toBeLessThan(220);
@@ -32,7 +40,9 @@ describe("cards", () => {
     const page = readPage(honest);
     expect(page.capacity).toBe(512);
     // 512 stands as cd 02 00.
-    const at = honest.findIndex((byte, i) => byte === 0xcd && honest[i + 1] === 2 && honest[i + 2] === 0);
+    const at = honest.findIndex(
+      (byte, i) => byte === 0xcd && honest[i + 1] === 2 && honest[i + 2] === 0,
+    );
     const forged = honest.slice();
     forged.set([0xcd, 0, 9], at);
     expect(() => readCard([forged])).toThrow(SchemaError);
@@ -41,7 +51,10 @@ describe("cards", () => {
   test("cut, changed and random bytes are refused or read, and never throw anything else", () => {
     const [page] = pages(card("p"));
     let seed = 5;
-    const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8;
+    const random = () => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return seed >>> 8;
+    };
     for (let round = 0; round < 5_000; round++) {
       const bytes = page.slice(0, round % 3 === 0 ? random() % page.length : page.length);
       for (let i = 0; i < 3; i++) if (bytes.length > 0) bytes[random() % bytes.length] = random();
@@ -70,7 +83,7 @@ describe("loads", () => {
     }
   });
 
-  test("of an idle PoP take a dozen bytes, of 64 busy endpoints less than a report may have", () => {
+  test("of an idle PoP take a dozen bytes, of 64 busy endpoints what a report may have", () => {
     const one = { ...load(0), queueClasses: [], endpoints: load(0).endpoints.slice(0, 1) };
     expect(writeLoad(one, 864).length).toBeLessThanOrEqual(14);
     const endpoints = Array.from({ length: 64 }, () => ({
@@ -83,8 +96,17 @@ describe("loads", () => {
   });
 
   test("odd numbers are told as the nearest that can be", () => {
-    const odd = { up: false, queuedTokens: Number.NaN, inFlight: -3, kvUsage: 7, prefillRate: 0, itlMs: -1 };
-    const { endpoints } = readLoad(writeLoad({ revision: 0, endpoints: [odd], queueClasses: [] }, 864));
+    const odd = {
+      up: false,
+      queuedTokens: Number.NaN,
+      inFlight: -3,
+      kvUsage: 7,
+      prefillRate: 0,
+      itlMs: -1,
+    };
+    const { endpoints } = readLoad(
+      writeLoad({ revision: 0, endpoints: [odd], queueClasses: [] }, 864),
+    );
     expect(endpoints).toEqual([
       { up: false, queuedTokens: 0, inFlight: 0, kvUsage: 1, prefillRate: 0, itlMs: 0 },
     ]);

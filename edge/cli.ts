@@ -28,6 +28,14 @@ const COMMANDS: Record<string, SubCommand> = {
     summary: "run an emulated engine, or a real one on a GGUF file",
     run: async (args) => (await import("./engine/main.ts")).runEngine(args),
   },
+  ca: {
+    summary: "make the authority of a grid, and the certificates of its PoPs",
+    run: async (args) => (await import("./cli-ca.ts")).runCa(args),
+  },
+  top: {
+    summary: "show a grid in the terminal, as one of its PoPs sees it",
+    run: async (args) => (await import("./top.ts")).runTop(args),
+  },
   demo: {
     summary: "run one PoP with three emulated engines on this machine",
     run: async (args) => (await import("./demo.ts")).runDemo(args),

@@ -2,14 +2,15 @@
  * Gridpoint on Node: an HTTP server whose requests become Exchanges, undici as Transport, the
  * kernel instantiated from the committed bytes. Everything else is `src/`.
  */
-import { randomFillSync } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import kernelModule from "#kernel-module";
 import { createPop, type Log, malformed, type Pop, type PopConfig } from "../src/index.ts";
 import type { Fleet } from "../src/grid/fleet.ts";
 import type { KernelExports } from "../src/kernel/wasm.ts";
+import { createNodeFleet, type NodeFleet, type NodeFleetOptions } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
+import { bufferedRandom } from "./random.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
 export interface ServedPop {
@@ -33,14 +34,16 @@ const HEADER_BYTES_MAX = 16_384;
  */
 export async function serveNode(
   config: PopConfig,
-  effects: { log: Log; fleet?: Fleet },
+  effects: { log: Log; fleet?: Fleet; folder?: string },
 ): Promise<ServedPop> {
+  const { log } = effects;
+  const clock = () => performance.now();
+  const rng = bufferedRandom();
+  const gossip = joinGrid(config, { clock, rng, log, folder: effects.folder ?? "." });
   const transport = new UndiciTransport();
   const pop = createPop(config, {
-    clock: () => performance.now(),
-    rng: bufferedRandom(),
-    log: effects.log,
-    fleet: effects.fleet,
+    ...{ clock, rng, log },
+    fleet: gossip?.fleet ?? effects.fleet,
     transport,
     kernelExports: () =>
       new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
@@ -56,16 +59,19 @@ export async function serveNode(
   server.maxConnections = config.limits.connections;
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
   server.on("clientError", refuseMalformed);
+  gossip?.attach(server);
   try {
     await listen(server, config.listen.host, config.listen.port);
   } catch (error) {
     await pop.close();
+    await gossip?.close();
     await transport.close();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
   const host = config.listen.host.includes(":") ? `[${config.listen.host}]` : config.listen.host;
   const url = `http://${host}:${port}`;
+  gossip?.start(config.peers.url ?? url);
   pop.announce(url);
   return {
     url,
@@ -74,11 +80,20 @@ export async function serveNode(
     drain: () => drain(server, pop),
     close: async () => {
       await pop.close();
+      await gossip?.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await transport.close();
     },
   };
+}
+
+function joinGrid(
+  config: PopConfig,
+  effects: Omit<NodeFleetOptions, "pop" | "config">,
+): NodeFleet | undefined {
+  if (config.gossip === undefined) return undefined;
+  return createNodeFleet({ pop: config.pop.id, config: config.gossip, ...effects });
 }
 
 function handle(pop: Pop, incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -125,17 +140,4 @@ async function drain(server: Server, pop: Pop): Promise<void> {
   await pop.drain();
   server.close();
   server.closeIdleConnections();
-}
-
-/** Cryptographic random words, drawn 1,024 at a time. */
-function bufferedRandom(): () => number {
-  const words = new Uint32Array(1024);
-  let at = words.length;
-  return () => {
-    if (at === words.length) {
-      randomFillSync(words);
-      at = 0;
-    }
-    return words[at++] as number;
-  };
 }

@@ -3,12 +3,14 @@
  * changed file reloads; a bad file is named in the log and the last good config stays. SIGTERM or
  * SIGINT drains: no new work, running streams end within `timeouts.drainMs`; a second one exits.
  */
+import { dirname } from "node:path";
 import type { PopConfig } from "../src/config.ts";
 import type { Log } from "../src/grid/effects.ts";
 import { checkFile, printProblems } from "./cli-check.ts";
 import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
 import { type LoadedConfig, loadConfig, problemText, watchConfig } from "./config-file.ts";
 import { createLog } from "./log.ts";
+import { IdentityError } from "./identity.ts";
 import type { ServedPop } from "./node.ts";
 
 const COMMAND: Command = {
@@ -57,7 +59,7 @@ async function serve(
   let config = withListen(loaded.config, override);
   let write = createLog(config.log);
   const log: Log = (level, event, facts) => write(level, event, facts);
-  const server = await listenOrExplain(config, log);
+  const server = await listenOrExplain(config, log, dirname(file));
   if (server === undefined) return 1;
   process.stdout.write(`gridpoint listening on ${server.url}\n`);
   warnOfOpenDoors(config, log);
@@ -82,12 +84,17 @@ function withListen(config: PopConfig, { host, port }: ListenOverride): PopConfi
 }
 
 /** Undefined: it could not listen, and has said why. */
-export async function listenOrExplain(config: PopConfig, log: Log): Promise<ServedPop | undefined> {
+export async function listenOrExplain(
+  config: PopConfig,
+  log: Log,
+  folder = ".",
+): Promise<ServedPop | undefined> {
   const { serveNode } = await import("./node.ts");
   try {
-    return await serveNode(config, { log });
+    return await serveNode(config, { log, folder });
   } catch (error) {
-    const text = listenFault(config.listen, (error as NodeJS.ErrnoException).code);
+    const { code } = error as NodeJS.ErrnoException;
+    const text = error instanceof IdentityError ? error.message : listenFault(config.listen, code);
     if (text === undefined) throw error;
     process.stderr.write(`gridpoint: ${text}\n`);
     return undefined;

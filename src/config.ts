@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import { crossProblems } from "./config-checks.ts";
+import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
@@ -66,6 +67,8 @@ export interface PopConfig {
     freshMs: number;
     endpoints: number;
   };
+  /** Undefined: a PoP alone. */
+  gossip?: GossipConfig | undefined;
   implementation: "wasm" | "reference";
   log: { level: LogLevel; format: "text" | "json" };
 }
@@ -308,6 +311,7 @@ const Config = knob.section({
   weights: WeightsSection,
   poll: Poll,
   peers: Peers,
+  gossip: Gossip,
   // The twin is the oracle: switch to it to rule the WebAssembly kernel out of a fault.
   implementation: knob.choice(["wasm", "reference"], "wasm"),
   log: knob.sectionOr({

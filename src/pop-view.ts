@@ -3,6 +3,7 @@ import type { PopConfig } from "./config.ts";
 import type { DrainReport } from "./door/admin.ts";
 import type { Candidate } from "./grid/decision.ts";
 import { ADMISSION_STATES } from "./grid/endpoint.ts";
+import type { Fleet } from "./grid/fleet.ts";
 import type { Millis } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { PeerRoster } from "./pop-peers.ts";
@@ -18,6 +19,7 @@ export interface ViewParts {
   sessions: SessionTable;
   stages: PopStages;
   peers: PeerRoster;
+  fleet?: Fleet | undefined;
 }
 
 export function popState(parts: ViewParts, nowMs: Millis): unknown {
@@ -32,6 +34,7 @@ export function popState(parts: ViewParts, nowMs: Millis): unknown {
     prefixIndex: kernel.stats(),
     endpoints: [...table.own()].map((record) => endpointState(record, table, nowMs)),
     pops: [...peers.pops.all()].map((known) => peerState(known, parts, nowMs)),
+    gossip: parts.fleet?.stats?.(),
   };
 }
 

@@ -68,7 +68,7 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "peers"] as const;
+const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const;
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -180,7 +180,8 @@ class RunningPop implements Pop {
 
   private view(): ViewParts {
     const { config, kernel, table, sessions, stages, peers } = this;
-    return { config, kernel, table, sessions, stages, peers };
+    const { fleet } = this.runtime;
+    return { config, kernel, table, sessions, stages, peers, fleet };
   }
 
   private join(fleet: Fleet | undefined): Publisher | undefined {

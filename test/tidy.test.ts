@@ -60,8 +60,8 @@ const LAW: Record<string, string[]> = {
   // Adapters throw and catch GridError, so the public API has it.
   index: ["pop", "config", "grid"],
   sim: ["grid", "gossip", "mesh", "forward", "task", "state", "stream", "kernel"],
-  // An adapter makes Exchanges and Transports, so it needs the nouns; the rest comes by index.
-  edge: ["index", "config", "grid", "wasm", "edge/sim"],
+  // An adapter makes Exchanges, Transports, identities and links; the rest comes by index.
+  edge: ["index", "config", "grid", "gossip", "mesh", "wasm", "edge/sim"],
   // Only the demo, the emulated engine and the benches know the simulator.
   "edge/sim": ["index", "config", "grid", "wasm", "edge", "sim", "task", "stream"],
   wasm: [],

@@ -109,6 +109,8 @@ export interface Fleet {
   /** Chunks that an own endpoint came to hold or dropped since the last call. */
   publishDigest(change: Omit<DigestChange, "pop" | "discount">): void;
   pops(): Iterable<FleetPop>;
+  /** Counters and gauges by name, where the bus has any: what was refused, links, bytes. */
+  stats?(): Record<string, number>;
   /** Says goodbye and closes. */
   leave(): Promise<void>;
 }

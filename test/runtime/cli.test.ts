@@ -44,13 +44,16 @@ describe("help and usage", () => {
     const [help, none] = await Promise.all([run(["--help"]), run([])]);
     expect(help.code).toBe(0);
     expect(none).toEqual(help);
-    for (const name of ["serve", "check", "engine", "demo"]) expect(help.output).toContain(name);
+    const names = ["serve", "check", "engine", "ca", "top", "demo"];
+    for (const name of names) expect(help.output).toContain(name);
   });
 
   test.each([
     ["serve", "--config"],
     ["check", "--json"],
     ["engine", "--profile"],
+    ["ca", "--grid"],
+    ["top", "--json"],
     ["demo", "--port"],
   ])("%s --help shows %s", async (name, option) => {
     const { code, output } = await run([name, "--help"]);
@@ -65,7 +68,7 @@ describe("help and usage", () => {
   });
 
   test.each([
-    [["srve"], /Unknown command "srve".*serve, check, engine, demo.*Did you mean "serve"/],
+    [["srve"], /Unknown command "srve".*serve, check, engine, ca, top.*Did you mean "serve"/],
     [["--prot"], /Unknown option "--prot"/],
     [["serve", "--prot", "1"], /--config, --check, --host, --port, --help.*Did you mean --port/],
     [["serve"], /--config FILE is missing/],
@@ -76,6 +79,10 @@ describe("help and usage", () => {
     [["check"], /FILE is missing/],
     [["check", "a", "b"], /"b" is not expected/],
     [["demo", "--port", "-1"], /--port/],
+    [["ca", "renew"], /gridpoint ca init, or gridpoint ca issue/],
+    [["ca", "init", "--dir", "x"], /--grid ID is missing/],
+    [["ca", "issue", "--dir", "x", "--pop", "a b"], /--pop must be 1 to 64/],
+    [["top", "--url", "10.0.0.1"], /--url must be a URL/],
   ])("%j is refused with 2 and names what is allowed", async (args, message) => {
     const { code, output } = await run(args);
     expect(code).toBe(2);
@@ -181,6 +188,51 @@ describe("serve", () => {
   });
 });
 
+describe("ca and top", () => {
+  test("an authority is made once; a certificate says what to write in a config", async () => {
+    const dir = join(folder, "ca");
+    expect((await run(["ca", "init", "--dir", dir, "--grid", "g"])).code).toBe(0);
+    const again = await run(["ca", "init", "--dir", dir, "--grid", "g"]);
+    expect(again.code).toBe(1);
+    expect(again.output).toContain("is there already");
+    const issued = await run(["ca", "issue", "--dir", dir, "--pop", "berlin-1"]);
+    expect(issued.code).toBe(0);
+    const section = issued.output.slice(issued.output.indexOf("gossip:"));
+    const file = fileWith("issued.yaml", `pop: { id: berlin-1 }\n${section}`);
+    expect((await run(["check", file])).output).toContain("fine, PoP berlin-1");
+    const none = await run(["ca", "issue", "--dir", join(folder, "no-ca"), "--pop", "x"]);
+    expect(none).toMatchObject({ code: 1, output: expect.stringContaining("cannot be read") });
+  });
+
+  test("a certificate of another PoP stops the start with one line", async () => {
+    const dir = join(folder, "ca-2");
+    await run(["ca", "init", "--dir", dir, "--grid", "g"]);
+    const { output } = await run(["ca", "issue", "--dir", dir, "--pop", "a"]);
+    const section = output.slice(output.indexOf("gossip:"));
+    const file = fileWith("other.yaml", `pop: { id: b }\nlisten: { port: 0 }\n${section}`);
+    const served = await run(["serve", "--config", file]);
+    expect(served).toMatchObject({ code: 1, output: expect.stringContaining('pop.id "b"') });
+    expect(served.output).not.toContain("    at ");
+  });
+
+  test("top shows a PoP alone, as a table and as JSON, and says when nobody answers", async () => {
+    const file = fileWith("alone.yaml", "pop: { id: alone }\nlisten: { port: 0 }\n");
+    const [, url] = await begin(["serve", "--config", file]).said(/listening on (http:\/\/\S+)/);
+    const [once, json, watching] = [
+      await run(["top", "--url", url, "--once"]),
+      await run(["top", "--url", url, "--json"]),
+      begin(["top", "--url", url, "--interval-ms", "100"]),
+    ];
+    expect(once.output).toContain("grid as alone sees it: 1 of 1 PoPs");
+    expect(JSON.parse(json.output)).toMatchObject({ pop: "alone", pops: [{ id: "alone" }] });
+    await watching.said(/1 of 1 PoPs[\s\S]*1 of 1 PoPs/);
+    watching.process.kill("SIGINT");
+    expect(await watching.exited).toBe(0);
+    const nobody = await run(["top", "--url", "http://127.0.0.1:1", "--once"]);
+    expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining("no answer from") });
+  });
+});
+
 describe("demo", () => {
   const alive = (pid: number) => {
     try {
@@ -204,19 +256,28 @@ describe("demo", () => {
     const [, url] = await command.said(/base URL +(http:\S+)\/v1/);
     await command.said(/Ctrl-C ends everything/);
     const pids = [...command.output().matchAll(/ pid (\d+)/g)].map(([, pid]) => Number(pid));
-    expect(pids).toHaveLength(3);
+    // Three PoPs, four engines.
+    expect(pids).toHaveLength(7);
     return { command, seconds: Number(seconds), url, pids };
   }
 
   test("answers the request that it prints, and ends its engines when asked to", async () => {
     const { command, seconds, url, pids } = await demo();
-    expect(seconds).toBeLessThan(3);
+    expect(seconds).toBeLessThan(8);
+    const top = await run(["top", "--once", "--url", url]);
+    expect(top.output).toContain("grid as tokyo sees it: 3 of 3 PoPs");
     const [, printed] = await command.said(/-d '(\{"model":"demo-8b","stream":true.*\})'/);
     const body = JSON.stringify({ ...JSON.parse(printed), max_tokens: 3 });
     const headers = { "content-type": "application/json" };
     const answer = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
     expect(answer.headers.get("x-grid-route")).toMatch(/endpoint=(edge|regional|core)-1/);
     expect(await answer.text()).toMatch(/data: \{.*data: \[DONE\]/s);
+    // What only the core has is handed over to it, from the edge as well.
+    const big = JSON.stringify({ ...JSON.parse(printed), model: "demo-70b", max_tokens: 3 });
+    const far = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: big });
+    expect(far.headers.get("x-grid-route")).toMatch(/endpoint=oregon\/core-1.*hops=1/);
+    expect(await far.text()).toMatch(/data: \[DONE\]/);
+    await command.said(/oregon\/core-1 served 1 of tokyo/);
     command.process.kill("SIGINT");
     expect(await command.exited).toBe(0);
     expect(await gone(pids)).toEqual([]);

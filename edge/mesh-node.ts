@@ -1,0 +1,152 @@
+/**
+ * Gossip on Node: `ws` as server on the PoP's own port and as client, the identity from files, the
+ * epoch on disk. Frames are small and already dense: no compression on either side, since it costs
+ * memory per socket and invites bombs.
+ */
+import { readFileSync } from "node:fs";
+import type { IncomingMessage, Server } from "node:http";
+import { resolve } from "node:path";
+import type { Duplex } from "node:stream";
+import { WebSocket, WebSocketServer } from "ws";
+import { type GossipConfig, gossipLimits, linkAddress } from "../src/config-gossip.ts";
+import { parseCertificate, sameBytes } from "../src/gossip/identity.ts";
+import type { Clock, Log, Rng } from "../src/grid/effects.ts";
+import { GossipFleet } from "../src/mesh/fleet.ts";
+import type { LinkSocket } from "../src/mesh/link.ts";
+import { certificateBytes, type Identity, loadIdentity, nidOf } from "./identity.ts";
+
+export interface NodeFleetOptions {
+  pop: string;
+  config: GossipConfig;
+  clock: Clock;
+  rng: Rng;
+  log: Log;
+  /** Against which file names in the config are read. */
+  folder: string;
+}
+
+export interface NodeFleet {
+  fleet: GossipFleet;
+  /** Takes the gossip path of the server's upgrades. */
+  attach(server: Server): void;
+  /** Begins to gossip. `url`: where other PoPs reach this one's door. */
+  start(url: string): void;
+  close(): Promise<void>;
+}
+
+/** A renewed certificate is seen after this long. */
+const RENEWAL_MS = 30_000;
+const HANDSHAKE_MS = 5_000;
+/** A frame of ours is one WebSocket message in one fragment. */
+const MAX_FRAGMENTS = 64;
+const MAX_BUFFERED_CHUNKS = 1_024;
+
+/** @throws IdentityError when the files of the identity do not fit together. */
+export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
+  const { pop, config, clock, rng, log, folder } = options;
+  const identity = loadIdentity(config, pop, folder);
+  for (const warning of identity.warnings) log("warn", "identity", { warning });
+  const limits = gossipLimits(config);
+  const bounds = {
+    maxPayload: limits.frameBytes,
+    perMessageDeflate: false,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+  };
+  const address = (url: string) => linkAddress(url, config.path) as string;
+  const fleet = new GossipFleet({
+    core: {
+      certificate: identity.certificate,
+      keyring: identity.keyring,
+      seeds: config.seeds.map(address),
+      limits,
+      rng,
+      persistedEpoch: identity.persistedEpoch,
+    },
+    clock,
+    unixMs: () => Date.now(),
+    timers: { setTimeout, clearTimeout },
+    log,
+    dial: (to) =>
+      new WebSocket(routed(config.via, to), {
+        ...bounds,
+        handshakeTimeout: HANDSHAKE_MS,
+        followRedirects: false,
+      }) as LinkSocket,
+    nidOf: (name) => nidOf(config.grid, name),
+    route: (url) => routed(config.via, url),
+    saveEpoch: identity.saveEpoch,
+  });
+  const server = new WebSocketServer({ ...bounds, noServer: true, clientTracking: false });
+  const renewal = renewLater(config, folder, identity, fleet, log);
+  let started = false;
+  return {
+    fleet,
+    attach: (http) => {
+      http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        const path = (request.url ?? "").split("?", 1)[0];
+        if (path !== config.path || !started) return refuse(socket, path !== config.path);
+        server.handleUpgrade(request, socket, head, (peer) => fleet.accept(peer as LinkSocket));
+      });
+    },
+    start: (url) => {
+      started = true;
+      if (/\/\/(0\.0\.0\.0|\[::\])(:|$)/.test(url)) {
+        log("warn", "no address for other PoPs", { url, hint: "set peers.url" });
+      }
+      fleet.start(address(url));
+    },
+    close: async () => {
+      started = false;
+      clearInterval(renewal);
+      await fleet.leave();
+    },
+  };
+}
+
+/** `via` names origins of doors; the scheme of a gossip address says the same with other words. */
+export function routed(via: Record<string, string>, text: string): string {
+  const url = new URL(text);
+  const scheme = url.protocol.startsWith("ws") ? "ws" : "http";
+  const secure = url.protocol === "wss:" || url.protocol === "https:";
+  const origin = `${secure ? "https:" : "http:"}//${url.host}`;
+  const other = Object.entries(via).find(([key]) => new URL(key).origin === origin);
+  if (other === undefined) return text;
+  const target = new URL(other[1]);
+  const rest = url.pathname === "/" && !text.endsWith("/") ? "" : url.pathname;
+  return `${scheme}${target.protocol === "https:" ? "s" : ""}://${target.host}${rest}`;
+}
+
+function refuse(socket: Duplex, unknown: boolean): void {
+  const status = unknown ? "404 Not Found" : "503 Service Unavailable";
+  socket.on("error", () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+/** Certificates live for a week: a new one in the same file is taken over without a restart. */
+function renewLater(
+  config: GossipConfig,
+  folder: string,
+  identity: Identity,
+  fleet: GossipFleet,
+  log: Log,
+) {
+  if (config.certificate === undefined) return undefined;
+  const file = resolve(folder, config.certificate);
+  let current = Buffer.from(identity.certificate);
+  const look = () => {
+    try {
+      const next = Buffer.from(certificateBytes(readFileSync(file, "utf8"), file));
+      if (next.equals(current)) return;
+      current = next;
+      if (!sameBytes(parseCertificate(next).certificate.publicKey, identity.publicKey)) {
+        throw new Error("it is for another key; a restart takes both");
+      }
+      fleet.renew(next);
+      log("info", "certificate renewed", { file });
+    } catch (error) {
+      log("warn", "certificate not renewed", { message: (error as Error).message });
+    }
+  };
+  return setInterval(look, RENEWAL_MS).unref();
+}

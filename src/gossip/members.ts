@@ -1,0 +1,258 @@
+/**
+ * Who is in the grid, as one PoP sees it. A member is ordered by (epoch, incarnation): no evidence
+ * ever moves it back. At one (epoch, incarnation) it goes alive, suspect, down; LEFT is final for
+ * its epoch. Suspicion needs two distinct signed accusers (one among three PoPs or fewer) and can
+ * be withdrawn or refuted; unrefuted it becomes DOWN. DOWN and LEFT stay as graves for a day, so
+ * that an old claim cannot raise the dead.
+ */
+import type { Millis } from "../grid/units.ts";
+import { ColdMap } from "./cold.ts";
+import type { Context, MemberState } from "./context.ts";
+import { type Certificate, type Nid, sameBytes } from "./identity.ts";
+import type { Accusation, Claim } from "./statement.ts";
+
+/** The last load report of a member. */
+export interface Hot {
+  seq: number;
+  /** As it travels: the content, or content and signature where reports are signed. */
+  payload: Uint8Array;
+  content: Uint8Array;
+  /** Its age when it came here, and when that was. */
+  ageMs: Millis;
+  receivedMs: Millis;
+  /** Counts reports accepted here: cheap to compare per link. */
+  version: number;
+}
+
+export interface HeldAccusation {
+  accusation: Accusation;
+  untilMs: Millis;
+}
+
+export interface Member {
+  readonly nid: Nid;
+  /** Small number of this member here; names it in HOT frames that this PoP sends. */
+  readonly slot: number;
+  claim: Claim;
+  certificate: Certificate;
+  /** When its public key last changed here: old signatures may still be on their way. */
+  keySinceMs: Millis;
+  state: MemberState;
+  /** When it got into `state`. */
+  sinceMs: Millis;
+  /** By accuser, at the member's present (epoch, incarnation); withdrawn and run-out ones too. */
+  accusations: Map<Nid, HeldAccusation>;
+  hot: Hot | undefined;
+  hotVersion: number;
+  cold: ColdMap;
+  /** Last sign of life by any way: a claim or a newer load report. */
+  newsMs: Millis;
+  /** Our own link to it died and did not come back: not routable for us. */
+  linkDead: boolean;
+  linkDeadMs: Millis;
+  routable: boolean;
+  /** Least round trip measured to it; undefined: never. */
+  rttMs: Millis | undefined;
+  dialAttempts: number;
+  dialAtMs: Millis;
+  /** We told somebody that it is down, last. */
+  toldMs: Millis;
+}
+
+export type ClaimOutcome = "news" | "same" | "old" | "refused" | "forged";
+
+/** Lexicographic order of (epoch, incarnation). */
+export function isAfter(
+  a: { epoch: number; inc: number },
+  b: { epoch: number; inc: number },
+): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.inc > b.inc);
+}
+
+export class MemberTable {
+  readonly byNid = new Map<Nid, Member>();
+  readonly bySlot: (Member | undefined)[] = [];
+  readonly self: Member;
+  private readonly context: Context;
+  private live = 1;
+
+  constructor(context: Context, claim: Claim, certificate: Certificate) {
+    this.context = context;
+    this.self = this.add(claim, certificate);
+  }
+
+  /** Members neither down nor left, this PoP included. */
+  get liveCount(): number {
+    return this.live;
+  }
+
+  /** Accusers needed: two, or one where there is nobody to be the second. */
+  get quorum(): number {
+    return this.live <= 3 ? 1 : 2;
+  }
+
+  *others(): IterableIterator<Member> {
+    for (const member of this.byNid.values()) if (member !== this.self) yield member;
+  }
+
+  isLive(member: Member): boolean {
+    return member.state === "alive" || member.state === "suspect";
+  }
+
+  /** Takes a claim of another PoP. Forged: its signature or certificate does not hold. */
+  applyClaim(claim: Claim): ClaimOutcome {
+    const member = this.byNid.get(claim.nid);
+    if (member !== undefined && !isAfter(claim, member.claim)) {
+      return sameBytes(claim.body, member.claim.body) ? "same" : "old";
+    }
+    const { epochAheadMs, maxMembers } = this.context.limits;
+    if (claim.epoch > this.context.unixMs + epochAheadMs) return "refused";
+    if (member !== undefined && member.claim.epoch === claim.epoch) {
+      const clone = member.claim.instance !== claim.instance;
+      if (clone || member.state === "left") return "refused";
+    }
+    const certificate = this.verify(claim, member);
+    if (certificate === undefined) return "forged";
+    if (member !== undefined) this.renew(member, claim, certificate);
+    else if (this.byNid.size < maxMembers || this.buryOldest()) this.add(claim, certificate);
+    else return "refused";
+    return "news";
+  }
+
+  /** The own claim, already signed. */
+  applyOwn(claim: Claim, certificate: Certificate): void {
+    this.renew(this.self, claim, certificate);
+  }
+
+  setState(member: Member, state: MemberState): void {
+    if (member.state === state) return;
+    const was = this.isLive(member);
+    member.state = state;
+    member.sinceMs = this.context.nowMs;
+    const is = this.isLive(member);
+    if (was !== is) this.live += is ? 1 : -1;
+    if (!is) {
+      member.hot = undefined;
+      member.cold = new ColdMap();
+    }
+    this.announce(member);
+    this.updateRoutable(member);
+  }
+
+  /** Distinct accusers that count now. */
+  accusers(member: Member): number {
+    let active = 0;
+    for (const { accusation, untilMs } of member.accusations.values()) {
+      if (!accusation.withdrawn && untilMs > this.context.nowMs) active++;
+    }
+    return active;
+  }
+
+  /** Draws the conclusion from the accusations held and the time passed. */
+  judge(member: Member): void {
+    if (!this.isLive(member) || member === this.self) return;
+    const active = this.accusers(member);
+    if (member.state === "alive" && active >= this.quorum) this.setState(member, "suspect");
+    else if (member.state === "suspect" && active < this.quorum) this.setState(member, "alive");
+    if (member.state !== "suspect") return;
+    const waited = this.context.nowMs - member.sinceMs;
+    if (waited >= this.context.limits.suspectMs) this.setState(member, "down");
+  }
+
+  updateRoutable(member: Member): void {
+    const routable = member.state === "alive" && !member.linkDead;
+    if (routable === member.routable) return;
+    member.routable = routable;
+    this.context.event({ type: "routable", nid: member.nid, routable });
+  }
+
+  /** Forgets graves older than a day. */
+  sweep(): void {
+    const beforeMs = this.context.nowMs - this.context.limits.graveMs;
+    for (const member of this.others()) {
+      if (!this.isLive(member) && member.sinceMs < beforeMs) this.forget(member);
+    }
+  }
+
+  private verify(claim: Claim, member: Member | undefined): Certificate | undefined {
+    const { keyring, unixS } = this.context;
+    const known = member !== undefined && sameBytes(member.certificate.bytes, claim.certificate);
+    const certificate = known
+      ? member.certificate
+      : keyring.certificate(claim.certificate, unixS);
+    if (certificate === undefined || certificate.nid !== claim.nid) return undefined;
+    const genuine = keyring.check("claim", certificate.publicKey, claim.body, claim.signature);
+    return genuine ? certificate : undefined;
+  }
+
+  private renew(member: Member, claim: Claim, certificate: Certificate): void {
+    const rekeyed = !sameBytes(member.certificate.publicKey, certificate.publicKey);
+    if (rekeyed) member.keySinceMs = this.context.nowMs;
+    if (claim.epoch > member.claim.epoch) member.hot = undefined;
+    if (rekeyed || claim.epoch > member.claim.epoch) member.cold = new ColdMap();
+    member.claim = claim;
+    member.certificate = certificate;
+    member.accusations.clear();
+    member.newsMs = this.context.nowMs;
+    member.dialAttempts = 0;
+    member.dialAtMs = this.context.nowMs;
+    const state = claim.left ? "left" : "alive";
+    if (member.state === state) this.announce(member);
+    else this.setState(member, state);
+  }
+
+  private add(claim: Claim, certificate: Certificate): Member {
+    const nowMs = this.context.nowMs;
+    let slot = this.bySlot.indexOf(undefined);
+    if (slot < 0) slot = this.bySlot.length;
+    const member: Member = {
+      nid: claim.nid,
+      slot,
+      claim,
+      certificate,
+      keySinceMs: nowMs,
+      state: claim.left ? "left" : "alive",
+      sinceMs: nowMs,
+      accusations: new Map(),
+      hot: undefined,
+      hotVersion: 0,
+      cold: new ColdMap(),
+      newsMs: nowMs,
+      linkDead: false,
+      linkDeadMs: 0,
+      routable: false,
+      rttMs: undefined,
+      dialAttempts: 0,
+      dialAtMs: nowMs,
+      toldMs: Number.NEGATIVE_INFINITY,
+    };
+    this.bySlot[slot] = member;
+    this.byNid.set(member.nid, member);
+    if (this.byNid.size > 1 && this.isLive(member)) this.live++;
+    this.announce(member);
+    this.updateRoutable(member);
+    return member;
+  }
+
+  private announce({ nid, state, claim }: Member): void {
+    const { epoch, inc } = claim;
+    this.context.event({ type: "member", nid, state, epoch, inc });
+  }
+
+  /** Makes room in a full table; false when everybody is live. */
+  private buryOldest(): boolean {
+    let oldest: Member | undefined;
+    for (const member of this.others()) {
+      if (this.isLive(member)) continue;
+      if (oldest === undefined || member.sinceMs < oldest.sinceMs) oldest = member;
+    }
+    if (oldest !== undefined) this.forget(oldest);
+    return oldest !== undefined;
+  }
+
+  private forget(member: Member): void {
+    this.byNid.delete(member.nid);
+    this.bySlot[member.slot] = undefined;
+    this.context.count("forgotten");
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Carries one gossip core over WebSockets: does its effects in order, tells it what came in, owns
+ * its timers. Everything is bounded: sockets, bytes unsent per socket, time that a socket may take
+ * to close. How a socket is opened is the runtime's: `dial` and `accept` are handed in.
+ */
+import type { GossipCore } from "../gossip/core.ts";
+import type { Effect, GossipEvent, LinkId, TimerId } from "../gossip/context.ts";
+import type { Clock } from "../grid/effects.ts";
+import { CLOSE, type LinkListener, type LinkSocket, MeshLink, turnAway } from "./link.ts";
+
+export interface MeshTimers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: never): void;
+}
+
+export interface MeshHost {
+  clock: Clock;
+  timers: MeshTimers;
+  /** Begins to connect. @throws when the address cannot be dialled at all. */
+  dial(address: string): LinkSocket;
+  onEvent(event: GossipEvent): void;
+}
+
+export interface MeshStats {
+  links: number;
+  framesIn: number;
+  framesOut: number;
+  /** Bytes of frames; the framing of WebSocket, 2 to 8 per frame, comes on top. */
+  bytesIn: number;
+  bytesOut: number;
+  dials: number;
+  dialFailures: number;
+  refused: number;
+  overflows: number;
+}
+
+/** A peer that does not answer a close is cut after this long. */
+const CLOSE_MS = 1_000;
+/** Times the core's own hard limit, above which a socket that does not drain is cut at once. */
+const OVERFLOW = 2;
+
+export class Mesh implements LinkListener {
+  readonly core: GossipCore;
+  readonly stats: MeshStats = {
+    ...{ links: 0, framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 },
+    ...{ dials: 0, dialFailures: 0, refused: 0, overflows: 0 },
+  };
+  private readonly host: MeshHost;
+  private readonly links = new Map<LinkId, MeshLink>();
+  /** Closed by the core, but the socket still lives. */
+  private readonly closing = new Map<MeshLink, unknown>();
+  private readonly timers = new Map<TimerId, unknown>();
+  private readonly waiting: Effect[] = [];
+  private busy = false;
+  private nextId = 1;
+  private over = false;
+
+  constructor(core: GossipCore, host: MeshHost) {
+    this.core = core;
+    this.host = host;
+  }
+
+  start(): void {
+    this.perform(this.core.start(this.host.clock()));
+  }
+
+  /** An open socket on which a peer came in. */
+  accept(socket: LinkSocket): void {
+    const { maxLinks } = this.core.context.limits;
+    if (this.over || this.links.size + this.closing.size >= maxLinks) {
+      this.stats.refused++;
+      turnAway(socket, "no room");
+      return;
+    }
+    this.adopt(socket, undefined).adopt();
+  }
+
+  /** What the owner of the core asked of it: `perform(core.setLocal(...))`. */
+  perform(effects: readonly Effect[]): void {
+    this.waiting.push(...effects);
+    // An event may ask for more: in order, one after another.
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      for (let effect = this.waiting.shift(); effect; effect = this.waiting.shift()) {
+        this.do(effect);
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Ends timers and sockets; what was queued on them still goes out. */
+  close(): void {
+    this.over = true;
+    for (const timer of this.timers.values()) this.host.timers.clearTimeout(timer as never);
+    this.timers.clear();
+    for (const link of this.links.values()) this.part(link, "closing");
+    this.links.clear();
+    this.stats.links = 0;
+  }
+
+  /** Cuts what has not closed. */
+  cut(): void {
+    for (const link of [...this.closing.keys()]) link.drop();
+  }
+
+  /** Sockets that are still to close. */
+  get open(): number {
+    return this.links.size + this.closing.size;
+  }
+
+  onUp(link: MeshLink): void {
+    if (!this.links.has(link.id)) return;
+    this.perform(this.core.onLink(link.id, "up", this.host.clock(), link.address));
+  }
+
+  onFrame(link: MeshLink, bytes: Uint8Array): void {
+    if (!this.links.has(link.id)) return;
+    this.stats.framesIn++;
+    this.stats.bytesIn += bytes.length;
+    this.core.onBuffered(link.id, link.buffered);
+    this.perform(this.core.onFrame(link.id, bytes, this.host.clock()));
+  }
+
+  onDown(link: MeshLink): void {
+    this.host.timers.clearTimeout(this.closing.get(link) as never);
+    this.closing.delete(link);
+    if (!this.links.delete(link.id)) return;
+    this.stats.links = this.links.size;
+    if (!link.up) this.stats.dialFailures++;
+    const dialled = link.up ? undefined : link.address;
+    this.perform(this.core.onLink(link.id, "down", this.host.clock(), dialled));
+  }
+
+  private do(effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        return this.send(effect.link, effect.bytes);
+      case "close": {
+        const link = this.links.get(effect.link);
+        this.links.delete(effect.link);
+        this.stats.links = this.links.size;
+        if (link !== undefined) this.part(link, effect.reason);
+        return;
+      }
+      case "dial":
+        return this.dial(effect.address);
+      case "timer":
+        return this.setTimer(effect.id, effect.atMs);
+      case "event":
+        return this.host.onEvent(effect.event);
+    }
+  }
+
+  private send(id: LinkId, bytes: Uint8Array): void {
+    const link = this.links.get(id);
+    if (link === undefined) return;
+    if (link.send(bytes, OVERFLOW * this.core.context.limits.hardBufferBytes)) {
+      this.stats.framesOut++;
+      this.stats.bytesOut += bytes.length;
+      this.core.onBuffered(id, link.buffered);
+      return;
+    }
+    this.stats.overflows++;
+    link.drop();
+  }
+
+  private dial(address: string): void {
+    if (this.over) return;
+    this.stats.dials++;
+    try {
+      this.adopt(this.host.dial(address), address);
+    } catch {
+      this.stats.dialFailures++;
+      const id = this.nextId++;
+      // Not from within the effects of the input that asked for it.
+      this.host.timers.setTimeout(() => {
+        if (!this.over) this.perform(this.core.onLink(id, "down", this.host.clock(), address));
+      }, 0);
+    }
+  }
+
+  private adopt(socket: LinkSocket, address: string | undefined): MeshLink {
+    const link = new MeshLink(this.nextId++, socket, address, this);
+    this.links.set(link.id, link);
+    this.stats.links = this.links.size;
+    return link;
+  }
+
+  private part(link: MeshLink, reason: string): void {
+    this.closing.set(
+      link,
+      this.host.timers.setTimeout(() => link.drop(), CLOSE_MS),
+    );
+    link.close(CLOSE.normal, reason);
+  }
+
+  private setTimer(id: TimerId, atMs: number): void {
+    if (this.over) return;
+    this.host.timers.clearTimeout(this.timers.get(id) as never);
+    const fire = () => {
+      this.timers.delete(id);
+      this.perform(this.core.onTimer(id, this.host.clock()));
+    };
+    const timer = this.host.timers.setTimeout(fire, Math.max(0, atMs - this.host.clock()));
+    this.timers.set(id, timer);
+  }
+}

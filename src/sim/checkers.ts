@@ -1,0 +1,259 @@
+/**
+ * What must hold in the simulated grid after every event, against the truth that only the simulator
+ * knows: what each PoP itself wrote, when it slept, whom it accused. A breach throws.
+ *
+ *   I1 a value held for (PoP, epoch, seq) is what that PoP wrote        I2 nothing held goes back
+ *   I3 the dead come back only with a larger (epoch, incarnation)       I4 only its owner raises it
+ *   I5 queues and frames keep their bounds      I6 who just woke accuses nobody
+ *   I7 DOWN needs its quorum of real accusers   I8 the overlay is connected, degrees are bounded
+ *   I9 a refused frame changes nothing          I10 a deleted key stays deleted
+ *   I11 bytes per second keep the budget: measured by the tests of the goals
+ */
+import { hash32 } from "../gossip/cold.ts";
+import type { GossipEvent } from "../gossip/context.ts";
+import type { GossipCore } from "../gossip/core.ts";
+import type { Nid } from "../gossip/identity.ts";
+import { isAfter, type Member } from "../gossip/members.ts";
+import type { ColdRecord } from "../gossip/statement.ts";
+import type { Carrier } from "./carrier.ts";
+import type { SimClock } from "./clock.ts";
+
+export class InvariantError extends Error {
+  override readonly name = "InvariantError";
+}
+
+/** What one holder showed of one member before. */
+interface Seen {
+  epoch: number;
+  inc: number;
+  gone: boolean;
+  hotSeq: number;
+  coldSeqs: Map<string, number>;
+}
+
+interface Life {
+  life: number;
+  seen: Map<Nid, Seen>;
+}
+
+function hashBytes(bytes: Uint8Array | null): number {
+  let hash = bytes === null ? 1 : 0x811c9dc5;
+  for (const byte of bytes ?? []) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+export class Checkers {
+  /** How many events were looked at. */
+  checked = 0;
+  private readonly clock: SimClock;
+  /** Above so many PoPs only what an event names is looked at. */
+  private readonly scanUpTo: number;
+  private readonly reached = new Map<Nid, { epoch: number; inc: number }>();
+  private readonly written = new Map<string, number>();
+  private readonly accused = new Set<string>();
+  private readonly lives = new Map<number, Life>();
+
+  constructor(clock: SimClock, scanUpTo: number) {
+    this.clock = clock;
+    this.scanUpTo = scanUpTo;
+  }
+
+  inspect(carrier: Carrier, events: readonly GossipEvent[]): void {
+    this.checked++;
+    const { core } = carrier;
+    this.learn(carrier);
+    const life = this.lifeOf(carrier);
+    for (const event of events) this.event(carrier, event);
+    this.refused(events);
+    if (core.members.byNid.size <= this.scanUpTo) {
+      for (const member of core.members.others()) this.member(core, life, member);
+      this.queues(core);
+      return;
+    }
+    for (const event of events) {
+      if (!("nid" in event) || event.nid === undefined) continue;
+      const member = core.members.byNid.get(event.nid);
+      if (member !== undefined && member !== core.members.self) this.member(core, life, member);
+    }
+  }
+
+  /** The overlay of the running PoPs: no lonely part, and no PoP with too many neighbours. */
+  overlay(carriers: readonly Carrier[], degreeMax: number): void {
+    const running = carriers.filter(({ state }) => state === "running");
+    const edges = new Map<Nid, Set<Nid>>(running.map(({ nid }) => [nid, new Set()]));
+    for (const { nid, core } of running) {
+      for (const link of core.links.values()) {
+        if (link.floods) edges.get(nid)?.add(link.peer as Nid);
+      }
+    }
+    for (const [nid, peers] of edges) {
+      if (peers.size > degreeMax) this.fail("I8", `${nid} has ${peers.size} neighbours`);
+      for (const peer of peers) {
+        if (edges.has(peer) && !edges.get(peer)?.has(nid)) {
+          this.fail("I8", `${nid} has a link to ${peer}, which has none back`);
+        }
+      }
+    }
+    const reached = new Set<Nid>();
+    const todo = running.slice(0, 1).map(({ nid }) => nid);
+    for (let nid = todo.pop(); nid !== undefined; nid = todo.pop()) {
+      if (reached.has(nid)) continue;
+      reached.add(nid);
+      for (const peer of edges.get(nid) ?? []) if (edges.has(peer)) todo.push(peer);
+    }
+    if (reached.size < running.length) {
+      this.fail("I8", `${running.length - reached.size} of ${running.length} PoPs are cut off`);
+    }
+  }
+
+  /** Faults are over and time has passed: every running PoP holds the same, and it is the truth. */
+  quiescent(carriers: readonly Carrier[], maxAgeMs: number): void {
+    const running = carriers.filter(({ state }) => state === "running");
+    for (const { core, nid } of running) {
+      const live = [...core.members.byNid.values()].filter((one) => core.members.isLive(one));
+      const extra = live.filter((one) => !running.some((other) => other.nid === one.nid));
+      if (extra.length > 0) this.fail("agree", `${nid} holds the dead ${extra[0].nid} as live`);
+      for (const other of running) this.agree(core, other, maxAgeMs);
+    }
+  }
+
+  private agree(core: GossipCore, other: Carrier, maxAgeMs: number): void {
+    const truth = other.core.members.self;
+    const held = core.members.byNid.get(other.nid);
+    const pair = `${core.nid} on ${other.nid}`;
+    if (held === undefined || held.state !== "alive") {
+      this.fail("agree", `${pair}: ${held?.state ?? "unknown"} instead of alive`);
+    }
+    if (isAfter(truth.claim, held.claim) || isAfter(held.claim, truth.claim)) {
+      this.fail("agree", `${pair}: another claim`);
+    }
+    if (held.cold.digest !== truth.cold.digest || held.cold.bytes !== truth.cold.bytes) {
+      this.fail("agree", `${pair}: other cold state`);
+    }
+    if (held === core.members.self || truth.hot === undefined) return;
+    if (!held.routable) this.fail("agree", `${pair}: not routable`);
+    const { hot } = held;
+    const ageMs = hot === undefined ? Infinity : hot.ageMs + this.clock.nowMs - hot.receivedMs;
+    if (ageMs > maxAgeMs) this.fail("agree", `${pair}: load is ${Math.round(ageMs)} ms old`);
+  }
+
+  /** Notes what the PoP itself wrote, before anybody else can hold it. */
+  private learn({ nid, core }: Carrier): void {
+    const { claim, hot, cold } = core.members.self;
+    const before = this.reached.get(nid);
+    if (before === undefined || isAfter(claim, before)) {
+      this.reached.set(nid, { epoch: claim.epoch, inc: claim.inc });
+    }
+    if (hot !== undefined) {
+      this.write(`hot ${nid} ${claim.epoch} ${hot.seq}`, hashBytes(hot.content));
+    }
+    for (const record of cold.records.values()) {
+      this.write(`cold ${nid} ${record.epoch} ${record.seq} ${record.key}`, hashBytes(record.value));
+    }
+  }
+
+  private write(name: string, hash: number): void {
+    const before = this.written.get(name);
+    if (before === undefined) this.written.set(name, hash);
+    else if (before !== hash) this.fail("I1", `${name} was written twice`);
+  }
+
+  private lifeOf({ index, life }: Carrier): Life {
+    const held = this.lives.get(index);
+    if (held?.life === life) return held;
+    const fresh = { life, seen: new Map<Nid, Seen>() };
+    this.lives.set(index, fresh);
+    return fresh;
+  }
+
+  private event(carrier: Carrier, event: GossipEvent): void {
+    const { core } = carrier;
+    if (event.type === "accused") {
+      const member = core.members.byNid.get(event.nid) as Member;
+      this.accused.add(accusationName(core.nid, member));
+      const sinceMs = this.clock.nowMs - carrier.wokeMs;
+      if (sinceMs >= 0 && sinceMs < core.context.limits.silenceMs) {
+        this.fail("I6", `${core.nid} accuses ${sinceMs} ms after it woke`);
+      }
+    } else if (event.type === "member" && event.state === "down") this.down(core, event.nid);
+  }
+
+  private down(core: GossipCore, nid: Nid): void {
+    const member = core.members.byNid.get(nid) as Member;
+    const accusers = [...member.accusations.keys()].filter((accuser) =>
+      this.accused.has(accusationName(accuser, member)),
+    );
+    // The member counted as live when its case was judged.
+    const quorum = core.members.liveCount + 1 <= 3 ? 1 : 2;
+    if (accusers.length < quorum) {
+      this.fail("I7", `${core.nid} holds ${nid} down with ${accusers.length} real accusers`);
+    }
+  }
+
+  private refused(events: readonly GossipEvent[]): void {
+    const schema = events.some((event) => event.type === "refused" && event.reason === "schema");
+    const changed = events.find((event) => event.type === "hot" || event.type === "cold");
+    if (schema && changed !== undefined) this.fail("I9", "a frame that broke the schema counted");
+  }
+
+  private member(core: GossipCore, life: Life, member: Member): void {
+    const { nid, claim } = member;
+    const seen = life.seen.get(nid);
+    const gone = !core.members.isLive(member);
+    const where = `${core.nid} on ${nid}`;
+    const reached = this.reached.get(nid);
+    if (reached === undefined || isAfter(claim, reached)) {
+      this.fail("I4", `${where}: (${claim.epoch}, ${claim.inc}) was never reached`);
+    }
+    if (seen !== undefined) {
+      if (isAfter(seen, claim)) this.fail("I2", `${where}: claim went back`);
+      if (seen.gone && !gone && !isAfter(claim, seen)) this.fail("I3", `${where}: rose again`);
+    }
+    const same = seen !== undefined && seen.epoch === claim.epoch;
+    const hotSeq = this.hot(where, member, same ? seen.hotSeq : 0);
+    const coldSeqs = same ? seen.coldSeqs : new Map<string, number>();
+    for (const record of member.cold.records.values()) this.cold(where, record, coldSeqs);
+    life.seen.set(nid, { epoch: claim.epoch, inc: claim.inc, gone, hotSeq, coldSeqs });
+  }
+
+  private hot(where: string, { nid, hot, claim }: Member, before: number): number {
+    if (hot === undefined) return before;
+    if (hot.seq < before) this.fail("I2", `${where}: load went back to ${hot.seq}`);
+    if (hot.seq > before) {
+      const truth = this.written.get(`hot ${nid} ${claim.epoch} ${hot.seq}`);
+      if (truth !== hashBytes(hot.content)) this.fail("I1", `${where}: load was never written`);
+    }
+    return hot.seq;
+  }
+
+  private cold(where: string, record: ColdRecord, before: Map<string, number>): void {
+    const { nid, epoch, seq, key, value } = record;
+    const last = before.get(key) ?? 0;
+    if (seq < last) this.fail("I10", `${where}: key "${key}" went back`);
+    if (seq === last) return;
+    before.set(key, seq);
+    const truth = this.written.get(`cold ${nid} ${epoch} ${seq} ${key}`);
+    if (truth !== hashBytes(value)) this.fail("I1", `${where}: key "${key}" was never written`);
+  }
+
+  private queues(core: GossipCore): void {
+    const { limits } = core.context;
+    for (const link of core.links.values()) {
+      if (link.buffered > limits.hardBufferBytes + limits.frameBytes) {
+        this.fail("I5", `${core.nid} has ${link.buffered} bytes unsent on one link`);
+      }
+      if (link.dirty.size > core.members.bySlot.length) {
+        this.fail("I5", `${core.nid} has more load reports waiting than there are PoPs`);
+      }
+    }
+    if (core.members.byNid.size > limits.maxMembers) this.fail("I5", "too many members");
+  }
+
+  private fail(invariant: string, what: string): never {
+    throw new InvariantError(`${invariant} at ${this.clock.nowMs.toFixed(1)} ms: ${what}`);
+  }
+}
+
+function accusationName(accuser: Nid, { nid, claim }: Member): string {
+  return `${accuser}>${nid}@${claim.epoch}.${claim.inc}/${hash32(nid)}`;
+}

@@ -1,0 +1,124 @@
+/**
+ * Several real PoP processes that are one grid, for the suites that end, stop and cut them: each
+ * with its certificate from one authority, on ports asked for before.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "./command.ts";
+import { eventually, type PopEntry, type ServerProcess, startPop } from "./pop-process.ts";
+
+export interface PopSeen {
+  id: string;
+  state: string;
+  reachable: boolean;
+  rttMs: number | null;
+  loadAgeMs: number | null;
+}
+
+export interface GridState {
+  pops: PopSeen[];
+  gossip: Record<string, number>;
+}
+
+export interface GridProcess {
+  folder: string;
+  ports: number[];
+  /** Starts the PoP of that index; again after it ended. */
+  start(index: number, change?: Partial<PopEntry>): Promise<ServerProcess>;
+  /** Issues the certificate of a PoP from an authority in `folder/authority`. */
+  issue(name: string, authority?: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const gridState = (pop: ServerProcess): Promise<GridState> => pop.json("/grid/state");
+
+/** How one PoP sees another; undefined: not at all. */
+export async function seen(by: ServerProcess, id: string): Promise<PopSeen | undefined> {
+  return (await gridState(by)).pops.find((pop) => pop.id === id);
+}
+
+/** Ports that are free now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** An authority and certificates for `p0`, `p1`, ... */
+export async function makeGrid(count: number): Promise<GridProcess> {
+  const folder = mkdtempSync(join(tmpdir(), "gridpoint-grid-"));
+  const ports = await freePorts(count);
+  const started: ServerProcess[] = [];
+  const ca = async (...args: string[]) => {
+    const { code, output } = await run(["ca", ...args]);
+    if (code !== 0) throw new Error(output);
+  };
+  const issue = async (name: string, authority = "ca") => {
+    await ca("issue", "--dir", join(folder, authority), "--pop", name, "--out", folder);
+  };
+  await ca("init", "--dir", join(folder, "ca"), "--grid", "test");
+  await ca("init", "--dir", join(folder, "strangers"), "--grid", "test");
+  for (let i = 0; i < count; i++) await issue(`p${i}`);
+  return {
+    folder,
+    ports,
+    issue,
+    start: async (index, change = {}) => {
+      const name = `p${index}`;
+      const pop = await startPop(
+        {
+          pop: { id: name },
+          listen: { host: "127.0.0.1", port: ports[index] },
+          endpoints: [],
+          peers: { open: true },
+          gossip: {
+            grid: "test",
+            certificate: join(folder, `${name}.cert`),
+            key: join(folder, `${name}.key`),
+            roots: join(folder, "roots.pub"),
+            seeds: ports.slice(0, 2).map((port) => `http://127.0.0.1:${port}`),
+          },
+          ...change,
+        },
+        { ready: false },
+      );
+      started.push(pop);
+      return pop;
+    },
+    close: async () => {
+      await Promise.all(
+        started.map((pop) => {
+          // A stopped process hears no SIGTERM.
+          pop.child.kill("SIGCONT");
+          return pop.kill("SIGKILL");
+        }),
+      );
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Everybody has all others as alive and reachable. */
+export async function untilMet(pops: readonly ServerProcess[], withinMs: number): Promise<void> {
+  await eventually(
+    "every PoP sees every other",
+    async () => {
+      const states = await Promise.all(pops.map(gridState));
+      return states.every(({ pops: others }) => {
+        const fine = others.filter(({ state, reachable }) => state === "alive" && reachable);
+        return fine.length === pops.length - 1;
+      });
+    },
+    withinMs,
+  );
+}

@@ -1,0 +1,193 @@
+/**
+ * A few fleets in one function-call world: a clock that the test turns, timers that fire in order,
+ * sockets that are pairs of objects. Nothing sleeps.
+ */
+import { hmacSigner, nidOf } from "../../../edge/identity.ts";
+import { issueCertificate, Keyring, ROLE } from "../../../src/gossip/identity.ts";
+import { GOSSIP_LIMITS } from "../../../src/gossip/limits.ts";
+import type { DigestChange, FleetPop, PopCard } from "../../../src/grid/fleet.ts";
+import { GossipFleet } from "../../../src/mesh/fleet.ts";
+import type { LinkSocket } from "../../../src/mesh/link.ts";
+
+export class World {
+  nowMs = 1_000;
+  private timers: { id: number; atMs: number; run: () => void }[] = [];
+  private next = 1;
+  readonly fleets = new Map<string, GossipFleet>();
+
+  readonly clock = () => this.nowMs;
+
+  readonly setTimeout = (run: () => void, ms: number): number => {
+    const id = this.next++;
+    this.timers.push({ id, atMs: this.nowMs + ms, run });
+    return id;
+  };
+
+  readonly clearTimeout = (id: number): void => {
+    this.timers = this.timers.filter((timer) => timer.id !== id);
+  };
+
+  /** Turns the clock on and fires what is due, in order of time and making. */
+  pass(ms: number): void {
+    const untilMs = this.nowMs + ms;
+    for (;;) {
+      const due = this.timers.filter(({ atMs }) => atMs <= untilMs);
+      if (due.length === 0) break;
+      const first = due.reduce((a, b) => (b.atMs < a.atMs ? b : a));
+      this.clearTimeout(first.id);
+      this.nowMs = Math.max(this.nowMs, first.atMs);
+      first.run();
+    }
+    this.nowMs = untilMs;
+  }
+
+  dial(address: string): FakeSocket {
+    const fleet = this.fleets.get(address);
+    const near = new FakeSocket(this);
+    if (fleet === undefined) {
+      this.setTimeout(() => near.ended(), 1);
+      return near;
+    }
+    const far = new FakeSocket(this);
+    near.peer = far;
+    far.peer = near;
+    this.setTimeout(() => {
+      far.readyState = 1;
+      fleet.accept(far as LinkSocket);
+      near.readyState = 1;
+      (near.onopen as () => void)();
+    }, DELAY_MS);
+    return near;
+  }
+}
+
+/** One way. */
+export const DELAY_MS = 5;
+
+export class FakeSocket {
+  binaryType = "";
+  bufferedAmount = 0;
+  readyState = 0;
+  onopen: unknown;
+  onmessage: unknown;
+  onclose: unknown;
+  onerror: unknown;
+  peer: FakeSocket | undefined;
+  readonly closed: (number | undefined)[] = [];
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  send(bytes: Uint8Array): void {
+    const data = bytes.slice().buffer;
+    this.world.setTimeout(() => {
+      const { peer } = this;
+      if (peer?.readyState === 1) (peer.onmessage as (m: { data: unknown }) => void)({ data });
+    }, DELAY_MS);
+  }
+
+  close(code?: number): void {
+    this.closed.push(code);
+    if (this.readyState >= 2) return;
+    this.readyState = 2;
+    this.world.setTimeout(() => {
+      this.ended();
+      this.peer?.ended();
+    }, DELAY_MS);
+  }
+
+  terminate(): void {
+    this.ended();
+    this.world.setTimeout(() => this.peer?.ended(), DELAY_MS);
+  }
+
+  ended(): void {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    (this.onclose as (() => void) | undefined)?.();
+  }
+}
+
+export interface Member {
+  fleet: GossipFleet;
+  /** Newest first. */
+  pops: FleetPop[];
+  digests: DigestChange[];
+  epochs: number[];
+  logged: string[];
+  seen(pop: string): FleetPop | undefined;
+}
+
+export interface MemberOptions {
+  key?: string;
+  capacity?: number;
+  /** Name whose id the certificate has, when it is not the own. */
+  certified?: string;
+}
+
+export function join(world: World, pop: string, options: MemberOptions = {}): Member {
+  const signer = hmacSigner(options.key ?? "one key for all of them");
+  const none = new Uint8Array(0);
+  const nid = nidOf("g", options.certified ?? pop);
+  const facts = { nid, publicKey: none, zone: "z", roles: ROLE.relay, notAfterS: 2 ** 40 };
+  const capacity = options.capacity ?? 1_000;
+  const certificate = issueCertificate({ ...facts, capacity }, "g", signer);
+  const member: Member = {
+    ...{ pops: [], digests: [], epochs: [], logged: [] },
+    fleet: undefined as never,
+    seen: (id) => member.pops.find(({ card }) => card.id === id),
+  };
+  let random = pop.length * 7919 + pop.charCodeAt(pop.length - 1);
+  member.fleet = new GossipFleet({
+    core: {
+      certificate,
+      keyring: new Keyring("g", signer, [none]),
+      seeds: ["ws://a", "ws://b"],
+      limits: GOSSIP_LIMITS,
+      rng: () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0),
+      persistedEpoch: 0,
+    },
+    clock: world.clock,
+    unixMs: () => 1_700_000_000_000 + world.nowMs,
+    timers: { setTimeout: world.setTimeout, clearTimeout: world.clearTimeout as never },
+    log: (_level, event) => member.logged.push(event),
+    dial: (address) => world.dial(address) as LinkSocket,
+    nidOf: (name) => nidOf("g", name),
+    route: (url) => url.replace("door", "via"),
+    saveEpoch: (epoch) => member.epochs.push(epoch),
+  });
+  member.fleet.listen({
+    onPop: (told) => member.pops.unshift(structuredClone(told)),
+    onDigest: (change) => member.digests.push(change),
+  });
+  world.fleets.set(`ws://${pop}`, member.fleet);
+  member.fleet.start(`ws://${pop}`);
+  return member;
+}
+
+export function card(id: string, change: Partial<PopCard> = {}): PopCard {
+  return {
+    ...{ id, url: `http://door-${id}`, tier: "edge", region: "eu-de", zone: "z" },
+    ...{ chunkBytes: 512, draining: false, revision: 1 },
+    endpoints: [endpoint("e-1"), endpoint("e-2")],
+    ...change,
+  } as PopCard;
+}
+
+export const endpoint = (id: string): PopCard["endpoints"][number] => ({
+  ...{ id, tier: "regional", region: "eu-fr", models: ["m-8b", "m-70b"], capabilities: 3 },
+  ...{ contextTokens: 131_072, tenants: ["t"], admission: "existing-only" as const },
+  ...{ priceIn: 0.05, priceCached: 0.005, priceOut: 1.2, maxInFlight: 256, replicas: 1 },
+  tier: "regional" as const,
+});
+
+export const load = (queuedTokens: number, revision = 1) => ({
+  revision,
+  queueClasses: Array.from({ length: 20 }, (_, i) => (i === 9 ? 700 : 0)),
+  endpoints: [0, 1].map((i) => ({
+    ...{ up: i === 0, queuedTokens: queuedTokens + i, inFlight: 3 * i, kvUsage: 0.25 },
+    ...{ prefillRate: 8, itlMs: 21 },
+  })),
+});

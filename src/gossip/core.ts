@@ -26,7 +26,7 @@ import { type MemberView, viewOf } from "./view.ts";
 /** `setLocal` with this key is a load report; every other key is cold state. */
 export const HOT_KEY = "hot";
 
-const REVIEW_TICKS = 3;
+const REVIEW_TICKS = 2;
 const SWEEP_TICKS = 600;
 const SURPLUS_MS = 60_000;
 
@@ -49,7 +49,7 @@ export class GossipCore {
     this.context = new Context(options);
     const certificate = options.keyring.certificate(options.certificate, this.context.unixS);
     if (certificate === undefined) {
-      throw new SchemaError("the PoP's certificate is not signed by a root of this grid, or is old");
+      throw new SchemaError("the certificate is not signed by a root of this grid, or is old");
     }
     const epoch = Math.max(options.persistedEpoch + 1, Math.floor(options.unixMs));
     const facts = { epoch, inc: 0, instance: options.rng(), left: false, address: options.address };
@@ -160,7 +160,7 @@ export class GossipCore {
   renew(bytes: Uint8Array, nowMs: Millis): Effect[] {
     return this.run(nowMs, () => {
       const certificate = this.context.keyring.certificate(bytes, this.context.unixS);
-      if (certificate?.nid !== this.nid) throw new SchemaError("not a valid certificate of this PoP");
+      if (certificate?.nid !== this.nid) throw new SchemaError("no valid certificate of this PoP");
       this.own.renew(certificate);
     });
   }

@@ -100,7 +100,8 @@ export class Gate {
       return;
     }
     if (this.isDuplicate(link)) return;
-    if (link.dialled === undefined && link.role === NEIGHBOUR && !this.parts.topology.admits(link)) {
+    const asks = link.dialled === undefined && link.role === NEIGHBOUR;
+    if (asks && !this.parts.topology.admits(link)) {
       // A newcomer that we have no room for must learn of others who may have.
       const claims = this.parts.topology.acquaintances().map(({ claim }) => claim);
       send(this.context, link, signedFrame("member", [this.members.self.claim, ...claims]));

@@ -142,7 +142,7 @@ export class Health {
     return false;
   }
 
-  /** The peer says that a member lives which is DOWN or LEFT here: say so, at most once a second. */
+  /** The peer says that a member lives which is gone here: say so, at most once a second. */
   correct(link: Link, claim: Claim): void {
     const { nowMs } = this.context;
     const member = this.members.byNid.get(claim.nid);

@@ -102,7 +102,8 @@ export class OwnState {
     if (certificate?.nid !== this.members.self.nid) return false;
     const { publicKey } = certificate;
     if (!keyring.check("claim", publicKey, claim.body, claim.signature)) return false;
-    if (nowMs < this.rejoinAtMs + REJOIN_MS || claim.epoch > unixMs + limits.epochAheadMs) return true;
+    if (nowMs < this.rejoinAtMs + REJOIN_MS) return true;
+    if (claim.epoch > unixMs + limits.epochAheadMs) return true;
     this.rejoinAtMs = nowMs;
     this.context.count("rejoined");
     this.claim({ epoch: Math.max(claim.epoch, this.members.self.claim.epoch) + 1, inc: 0 });
@@ -165,7 +166,8 @@ export class OwnState {
   private coldRecord(key: string, value: Uint8Array | null) {
     const { self } = this.members;
     const seq = ++this.coldSeq;
-    const held = value === null ? null : value.slice();
-    return makeCold(this.keyring, { nid: self.nid, epoch: self.claim.epoch, seq, key, value: held });
+    const { epoch } = self.claim;
+    const kept = value === null ? null : value.slice();
+    return makeCold(this.keyring, { nid: self.nid, epoch, seq, key, value: kept });
   }
 }

@@ -122,11 +122,12 @@ export function makeClaim(
   certificate: Certificate,
   facts: Pick<Claim, "epoch" | "inc" | "instance" | "left" | "address">,
 ): Claim {
-  const nid = certificate.nid;
+  const { nid, bytes } = certificate;
   const { epoch, inc, instance, left, address } = facts;
   const body = encode([nidToBytes(nid), epoch, inc, instance, left ? 1 : 0, address]);
   const signature = keyring.sign("claim", body);
-  return { nid, epoch, inc, instance, left, address, body, signature, certificate: certificate.bytes };
+  const said = { nid, epoch, inc, instance, left, address };
+  return { ...said, body, signature, certificate: bytes };
 }
 
 export function makeAccusation(

@@ -14,10 +14,11 @@ import type { Member, MemberTable } from "./members.ts";
 import { relayFrame } from "./message.ts";
 
 /** The PoP with the higher id leaves the lower one this long to dial. */
-const YIELD_MS = 2000;
+const YIELD_MS = 1000;
 const DIAL_TIMEOUT_MS = 10_000;
 /** Neighbours kept for their low round trip. */
 const NEAR = 4;
+const NEAR_SHARE = 0.5;
 const MIN_AGE_MS = 10_000;
 const EXPLORE_MS = 20_000;
 /** Peers asked to relay what no link of ours brings. */
@@ -133,7 +134,7 @@ export class Topology {
   /** A neighbour too many: the one to part from, or undefined. */
   surplus(): Link | undefined {
     const { limits, nowMs } = this.context;
-    if (this.meshed || this.isLeaf || this.degree <= limits.degree + 2) return undefined;
+    if (this.meshed || this.isLeaf || this.degree <= limits.degree + 1) return undefined;
     const locked = new Set(this.ring().map(({ nid }) => nid));
     const free = [...this.links.values()].filter(
       (link) => link.floods && !locked.has(link.peer as string),
@@ -243,7 +244,7 @@ export class Topology {
     if (this.degree + this.dials.size >= limits.degree - 1 && !explores) return;
     if (explores) this.exploreAtMs = nowMs + EXPLORE_MS * (1 + this.context.chance());
     const candidates = this.candidates(linked);
-    const near = explores || this.context.chance() < 0.5;
+    const near = explores || this.context.chance() < NEAR_SHARE;
     const candidate = (near && this.nearest(candidates)) || this.pick(candidates);
     if (candidate !== undefined) this.dial(candidate.claim.address);
   }

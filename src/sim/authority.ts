@@ -3,7 +3,13 @@
  * nothing outside. A public key names a secret that only its owner's signer and this authority
  * know, so a simulated forger cannot sign for another.
  */
-import { issueCertificate, Keyring, nidFromBytes, type Nid, type Signer } from "../gossip/identity.ts";
+import {
+  issueCertificate,
+  Keyring,
+  type Nid,
+  nidFromBytes,
+  type Signer,
+} from "../gossip/identity.ts";
 import type { Rng } from "../grid/effects.ts";
 
 const KEY_BYTES = 32;

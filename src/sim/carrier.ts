@@ -3,6 +3,7 @@
  * with or without its machine, start again with or without its disk, and be paused: then all that
  * comes, timers too, waits in order until it wakes.
  */
+import { CoreBus } from "../gossip/core-bus.ts";
 import type { Effect, GossipEvent, GossipOptions, TimerId } from "../gossip/context.ts";
 import { GossipCore } from "../gossip/core.ts";
 import type { Nid } from "../gossip/identity.ts";
@@ -23,6 +24,8 @@ export class Carrier implements NetworkHost {
   readonly address: string;
   readonly nid: Nid;
   core: GossipCore;
+  /** What the rest of this process would see of the grid. */
+  bus: CoreBus;
   state: ProcessState = "ended";
   /** What its disk holds. */
   persistedEpoch = 0;
@@ -57,6 +60,7 @@ export class Carrier implements NetworkHost {
     this.makeOptions = makeOptions;
     this.watcher = watcher;
     this.core = new GossipCore(makeOptions(this));
+    this.bus = this.makeBus();
     network.hosts[index] = this;
   }
 
@@ -72,6 +76,7 @@ export class Carrier implements NetworkHost {
   start(): void {
     this.state = "running";
     this.core = new GossipCore(this.makeOptions(this));
+    this.bus = this.makeBus();
     this.input(() => this.core.start(this.clock.nowMs));
   }
 
@@ -154,7 +159,16 @@ export class Carrier implements NetworkHost {
         events.push(effect.event);
       }
     }
+    for (const event of events) this.bus.hear(event);
     this.watcher(this, events);
+  }
+
+  private makeBus(): CoreBus {
+    const { core } = this;
+    return new CoreBus(core, () => this.clock.nowMs, (input) => {
+      // A bus of an earlier process is silent.
+      if (this.core === core) this.act(input);
+    });
   }
 
   private send(link: number, bytes: Uint8Array): void {

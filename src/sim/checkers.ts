@@ -148,7 +148,8 @@ export class Checkers {
       this.write(`hot ${nid} ${claim.epoch} ${hot.seq}`, hashBytes(hot.content));
     }
     for (const record of cold.records.values()) {
-      this.write(`cold ${nid} ${record.epoch} ${record.seq} ${record.key}`, hashBytes(record.value));
+      const { epoch, seq, key, value } = record;
+      this.write(`cold ${nid} ${epoch} ${seq} ${key}`, hashBytes(value));
     }
   }
 

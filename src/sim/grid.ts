@@ -26,6 +26,8 @@ export interface SimOptions {
   signHot?: "none" | "each";
   /** PoPs that everybody knows at first. */
   seeds?: number;
+  /** Which city a PoP is in; drawn from the seed when not said. */
+  cityOf?: (index: number) => number;
   /** Offset of each PoP's wall clock, seconds. */
   clockOffsetS?: (index: number) => number;
   /** Sees events after the checkers. */
@@ -57,9 +59,8 @@ export class SimGrid {
     this.limits = { ...GOSSIP_LIMITS, ...options.limits };
     const rng = seededRng(options.seed);
     this.authority = new SimAuthority("sim-grid", splitRng(options.seed, 1));
-    this.cities = Array.from({ length: options.pops }, () =>
-      Math.floor(unit(rng) * options.rttMs.length),
-    );
+    const drawn = () => Math.floor(unit(rng) * options.rttMs.length);
+    this.cities = Array.from({ length: options.pops }, (_, i) => options.cityOf?.(i) ?? drawn());
     this.network = new Network(this.clock, splitRng(options.seed, 2), {
       latencyMs: (from, to) => options.rttMs[this.cities[from]][this.cities[to]] / 2,
       jitterMs: options.jitterMs ?? 1,

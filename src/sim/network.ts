@@ -112,8 +112,13 @@ export class Network {
     const side = sideOf(wire, host);
     if (wire.closed[side]) return;
     wire.closed[side] = true;
-    if (wire.closed[1 - side]) this.wires.delete(link);
-    else this.deliver(wire, side, wire.streams[side].lastMs, () => this.hearClose(wire, 1 - side));
+    if (wire.closed[1 - side]) {
+      this.wires.delete(link);
+      return;
+    }
+    const { from, to } = wire.streams[side];
+    const atMs = this.clock.nowMs + this.options.latencyMs(from.index, to.index);
+    this.deliver(wire, side, atMs, () => this.hearClose(wire, 1 - side));
   }
 
   /** Every link of a process that ended; silently when the machine went with it. */

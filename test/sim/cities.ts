@@ -1,4 +1,4 @@
-/** The committed sample of a real round-trip matrix; `test/fixtures/network` says where it is from. */
+/** The committed sample of a real round-trip matrix; its README says where it is from. */
 import { readFileSync } from "node:fs";
 
 const rows = readFileSync(new URL("../fixtures/network/rtt-ms.csv", import.meta.url), "utf8")

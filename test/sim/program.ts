@@ -4,10 +4,10 @@
  * every running PoP holds the truth.
  */
 import { encode } from "../../src/gossip/codec.ts";
-import { SimGrid } from "../../src/sim/grid.ts";
 import { seededRng, unit } from "../../src/sim/clock.ts";
-import { makeForger, makeNoise, makeReplayer } from "./relays.ts";
+import { SimGrid } from "../../src/sim/grid.ts";
 import { roundTrips } from "./cities.ts";
+import { makeForger, makeNoise, makeReplayer } from "./relays.ts";
 
 export type Step =
   | { do: "load"; pop: number }
@@ -38,8 +38,27 @@ const BAN_MS = 310_000;
 const MAX_AGE_MS = 1400;
 
 export const STEP_NAMES: Step["do"][] = [
-  "load", "load", "set", "set", "delete", "end", "die", "leave", "restart", "restart", "pause",
-  "pause", "cut", "cut", "split", "heal", "heal", "reset", "halfOpen", "loss", "relay",
+  "load",
+  "load",
+  "set",
+  "set",
+  "delete",
+  "end",
+  "die",
+  "leave",
+  "restart",
+  "restart",
+  "pause",
+  "pause",
+  "cut",
+  "cut",
+  "split",
+  "heal",
+  "heal",
+  "reset",
+  "halfOpen",
+  "loss",
+  "relay",
 ];
 const RELAYS = ["drop", "delay", "replay", "forge", "noise", "fair"] as const;
 const LOSSES = [0, 0.02, 0.2];
@@ -82,10 +101,12 @@ export function stepOf(name: Step["do"], pops: number, a: number, b: number, c: 
 export function programOf(seed: number): Program {
   const rng = seededRng(seed);
   const pops = 3 + (rng() % 5);
-  const steps = Array.from({ length: 5 + (rng() % 20) }, () => ({
-    waitMs: Math.floor(unit(rng) ** 3 * 6000),
-    step: stepOf(STEP_NAMES[rng() % STEP_NAMES.length], pops, rng() >>> 3, rng() >>> 3, rng() >>> 3),
-  }));
+  const steps = Array.from({ length: 5 + (rng() % 20) }, () => {
+    const waitMs = Math.floor(unit(rng) ** 3 * 6000);
+    const name = STEP_NAMES[rng() % STEP_NAMES.length];
+    const [a, b, c] = [rng() >>> 3, rng() >>> 3, rng() >>> 3];
+    return { waitMs, step: stepOf(name, pops, a, b, c) };
+  });
   return { seed, pops, steps };
 }
 

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { decode, encode, Reader, SchemaError, utf8Encode, type Value } from "../../../src/gossip/codec.ts";
+import {
+  decode,
+  encode,
+  Reader,
+  SchemaError,
+  utf8Encode,
+  type Value,
+} from "../../../src/gossip/codec.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const from = (text: string) => new Uint8Array(Buffer.from(text, "hex"));

@@ -1,0 +1,119 @@
+/**
+ * The FleetBus on a gossip core. The carrier of the core (a mesh of sockets, the simulator) lends
+ * `carry`, which runs an input and does its effects, and hands every event to `hear`.
+ */
+import type { Clock } from "../grid/effects.ts";
+import type { Millis } from "../grid/units.ts";
+import type { Effect, GossipEvent } from "./context.ts";
+import { type GossipCore, HOT_KEY } from "./core.ts";
+import type { Answerer, FleetBus, FleetEvent, FleetStats } from "./fleet-bus.ts";
+import type { Nid } from "./identity.ts";
+import type { PrefixView } from "./prefix.ts";
+import type { MemberView } from "./view.ts";
+
+/** Runs an input of the core now and does the effects. */
+export type Carry = (input: (core: GossipCore, nowMs: Millis) => Effect[]) => void;
+
+export class CoreBus implements FleetBus {
+  private readonly core: GossipCore;
+  private readonly clock: Clock;
+  private readonly carry: Carry;
+  private readonly listeners = new Set<(event: FleetEvent) => void>();
+  private readonly waiting = new Map<number, (body: Uint8Array | undefined) => void>();
+  private answerer: Answerer | undefined;
+
+  constructor(core: GossipCore, clock: Clock, carry: Carry) {
+    this.core = core;
+    this.clock = clock;
+    this.carry = carry;
+  }
+
+  get nid(): Nid {
+    return this.core.nid;
+  }
+
+  publishHot(content: Uint8Array): void {
+    this.carry((core, nowMs) => core.setLocal(HOT_KEY, content, nowMs));
+  }
+
+  setCold(key: string, value: Uint8Array | null): void {
+    if (key === HOT_KEY) throw new RangeError(`"${HOT_KEY}" is no cold key: choose another name`);
+    this.carry((core, nowMs) => core.setLocal(key, value, nowMs));
+  }
+
+  view(): readonly MemberView[] {
+    return this.core.view(this.clock());
+  }
+
+  watch(listener: (event: FleetEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  changePrefixes(added: Iterable<number>, removed: Iterable<number>): void {
+    this.core.setPrefix(added, removed);
+  }
+
+  followPrefixes(nid: Nid): () => void {
+    this.carry((core, nowMs) => core.follow(nid, true, nowMs));
+    return () => this.carry((core, nowMs) => core.follow(nid, false, nowMs));
+  }
+
+  prefixes(nid: Nid): PrefixView | undefined {
+    return this.core.prefixes.view(nid);
+  }
+
+  request(
+    nid: Nid,
+    call: number,
+    body: Uint8Array,
+    timeoutMs: Millis,
+  ): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      this.carry((core, nowMs) => {
+        const { id, effects } = core.call(nid, call, body, timeoutMs, nowMs);
+        if (id === undefined) resolve(undefined);
+        else this.waiting.set(id, resolve);
+        return effects;
+      });
+    });
+  }
+
+  answerWith(answerer: Answerer): void {
+    this.answerer = answerer;
+  }
+
+  leave(): void {
+    this.carry((core, nowMs) => core.leave(nowMs));
+  }
+
+  stats(): FleetStats {
+    const { members, links, context } = this.core;
+    const counters = new Map(context.counters);
+    return { links: links.size, members: members.byNid.size, live: members.liveCount, counters };
+  }
+
+  /** Takes an event of the core, after its effects are done. */
+  hear(event: GossipEvent): void {
+    if (event.type === "answer") {
+      this.waiting.get(event.id)?.(event.body);
+      this.waiting.delete(event.id);
+    } else if (event.type === "call") void this.answer(event);
+    else if (isFleetEvent(event)) for (const listener of this.listeners) listener(event);
+  }
+
+  private async answer({ nid, link, id, call, body }: GossipEvent & { type: "call" }) {
+    let answer: Uint8Array | undefined;
+    try {
+      answer = await this.answerer?.(nid, call, body);
+    } catch {
+      // A refusal says all that the peer needs; the answerer knows its own errors.
+      answer = undefined;
+    }
+    this.carry((core, nowMs) => core.answer(link, id, answer, nowMs));
+  }
+}
+
+function isFleetEvent(event: GossipEvent): event is GossipEvent & FleetEvent {
+  return ["member", "routable", "hot", "cold", "prefix"].includes(event.type);
+}

@@ -1,0 +1,63 @@
+/**
+ * The seam between a PoP and whatever carries the grid's state: gossip over WebSockets, the
+ * simulator's network, or a broker. The rest of the PoP knows this interface only. Reading is
+ * synchronous and never fails, also when every peer is gone: then the ages grow. Nothing here
+ * throws because of what a peer does.
+ */
+import type { Millis } from "../grid/units.ts";
+import type { MemberState } from "./context.ts";
+import type { Nid } from "./identity.ts";
+import type { PrefixView } from "./prefix.ts";
+import type { MemberView } from "./view.ts";
+
+export type FleetEvent =
+  | { type: "member"; nid: Nid; state: MemberState }
+  | { type: "routable"; nid: Nid; routable: boolean }
+  | { type: "hot"; nid: Nid }
+  /** Null: the key is deleted. */
+  | { type: "cold"; nid: Nid; key: string; value: Uint8Array | null }
+  | { type: "prefix"; nid: Nid };
+
+export interface FleetStats {
+  links: number;
+  members: number;
+  live: number;
+  /** Counters by name: `schema`, `forged`, `banned`, `rate`, ... */
+  counters: ReadonlyMap<string, number>;
+}
+
+/** Answers a peer's question; undefined or a rejection: refused. */
+export type Answerer = (
+  nid: Nid,
+  call: number,
+  body: Uint8Array,
+) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+export interface FleetBus {
+  readonly nid: Nid;
+  /** This PoP's load. Lossy, the newest wins. @throws RangeError when over the limits */
+  publishHot(content: Uint8Array): void;
+  /** Sets or, with null, deletes a key of this PoP. @throws RangeError when over the limits */
+  setCold(key: string, value: Uint8Array | null): void;
+  /** All members with the age of what is known of them; this PoP included. */
+  view(): readonly MemberView[];
+  /** Every change from now on, in order per member. Returns what ends it. */
+  watch(listener: (event: FleetEvent) => void): () => void;
+  /** Chunks that came into and went out of this PoP's caches. */
+  changePrefixes(added: Iterable<number>, removed: Iterable<number>): void;
+  /** Keeps `prefixes(nid)` up to date until the returned function is called. */
+  followPrefixes(nid: Nid): () => void;
+  prefixes(nid: Nid): PrefixView | undefined;
+  /** Asks a peer; undefined: refused, too late, not reachable or too long a body. */
+  request(
+    nid: Nid,
+    call: number,
+    body: Uint8Array,
+    timeoutMs: Millis,
+  ): Promise<Uint8Array | undefined>;
+  /** Who answers peers' questions; one. Without it they are refused. */
+  answerWith(answerer: Answerer): void;
+  /** Says good-bye: peers send no new work from then on. */
+  leave(): void;
+  stats(): FleetStats;
+}

@@ -1,0 +1,202 @@
+/** What a core turns away: strangers, forgeries, the future, floods. Its state stays as it was. */
+import { describe, expect, test } from "vitest";
+import { encode } from "../../../src/gossip/codec.ts";
+import type { Effect, GossipOptions } from "../../../src/gossip/context.ts";
+import { GossipCore } from "../../../src/gossip/core.ts";
+import { GOSSIP_LIMITS } from "../../../src/gossip/limits.ts";
+import { helloFrame, signedFrame } from "../../../src/gossip/message.ts";
+import { makeAccusation, makeClaim, makeCold } from "../../../src/gossip/statement.ts";
+import { SimAuthority } from "../../../src/sim/authority.ts";
+import { seededRng } from "../../../src/sim/clock.ts";
+
+const UNIX_MS = 1_800_000_000_000;
+const LATER_S = UNIX_MS / 1000 + 86_400;
+const authority = new SimAuthority("grid", seededRng(1));
+const stranger = new SimAuthority("grid", seededRng(2));
+const LINK = 1;
+
+type Admission = ReturnType<SimAuthority["admit"]>;
+
+function coreOf(who: Admission, change: Partial<GossipOptions> = {}): GossipCore {
+  const core = new GossipCore({
+    certificate: who.certificate,
+    keyring: who.keyring,
+    address: `sim://${who.nid}`,
+    seeds: [],
+    limits: GOSSIP_LIMITS,
+    rng: seededRng(who.certificate[20]),
+    unixMs: UNIX_MS,
+    startMs: 0,
+    persistedEpoch: 0,
+    signHot: "none",
+    accept: () => true,
+    ...change,
+  });
+  core.start(0);
+  return core;
+}
+
+/** Hands each side's frames to the other until both are silent. */
+function talk(a: GossipCore, b: GossipCore, fromA: Effect[], fromB: Effect[], nowMs: number): void {
+  let [left, right] = [fromA, fromB];
+  while (left.length + right.length > 0) {
+    const pass = (effects: Effect[], to: GossipCore) =>
+      effects.flatMap((effect) => {
+        if (effect.kind === "send") return to.onFrame(LINK, effect.bytes, nowMs);
+        return effect.kind === "close" ? to.onLink(LINK, "down", nowMs) : [];
+      });
+    [right, left] = [pass(left, b), pass(right, a)];
+  }
+}
+
+function join(a: GossipCore, b: GossipCore, nowMs = 10): void {
+  const fromA = a.onLink(LINK, "up", nowMs, "sim://b");
+  const fromB = b.onLink(LINK, "up", nowMs);
+  talk(a, b, fromA, fromB, nowMs);
+  talk(a, b, a.onTimer("control", nowMs), b.onTimer("control", nowMs), nowMs);
+}
+
+function pair(change: Partial<GossipOptions> = {}) {
+  const admissions = [authority.admit(1, "z", LATER_S), authority.admit(2, "z", LATER_S)];
+  const [a, b] = [coreOf(admissions[0], change), coreOf(admissions[1])];
+  join(a, b);
+  return { a, b, admissions };
+}
+
+const counted = (core: GossipCore, name: string) => core.context.counters.get(name) ?? 0;
+const held = (core: GossipCore, nid: string) => core.members.byNid.get(nid);
+
+test("two of one grid join", () => {
+  const { a, b } = pair();
+  expect([held(a, b.nid)?.state, held(b, a.nid)?.state]).toEqual(["alive", "alive"]);
+});
+
+describe("at the door", () => {
+  const refused = (b: GossipCore, reason: string) => {
+    const a = coreOf(authority.admit(3, "z", LATER_S));
+    join(a, b);
+    expect(counted(a, reason)).toBe(1);
+    expect(a.links.size).toBe(0);
+    expect(a.members.byNid.size).toBe(1);
+  };
+
+  test("a certificate of another authority", () => {
+    refused(coreOf(stranger.admit(4, "z", LATER_S)), "certificate");
+  });
+
+  test("an epoch that lies two days ahead", () => {
+    const ahead = UNIX_MS + 2 * 86_400_000;
+    refused(coreOf(authority.admit(5, "z", LATER_S), { persistedEpoch: ahead }), "future-epoch");
+  });
+
+  test("a certificate that ran out", () => {
+    const old = authority.admit(6, "z", UNIX_MS / 1000 - 10);
+    refused(coreOf(old, { unixMs: UNIX_MS - 60_000 }), "certificate");
+  });
+
+  test("a hello with somebody else's certificate: its key is missing", () => {
+    const a = coreOf(authority.admit(7, "z", LATER_S));
+    const thief = coreOf(authority.admit(8, "z", LATER_S));
+    const { certificate } = authority.admit(9, "z", LATER_S);
+    a.onLink(LINK, "up", 1);
+    const nonce = new Uint8Array(16);
+    const facts = { version: 1, gridId: "grid", epoch: UNIX_MS, instance: 1, nonce, role: 0 };
+    a.onFrame(LINK, helloFrame({ ...facts, certificate }), 1);
+    const auth = thief.context.keyring.sign("auth", new Uint8Array([1]));
+    a.onFrame(LINK, encode([2, auth]), 2);
+    expect(counted(a, "auth")).toBe(1);
+    expect(a.links.size).toBe(0);
+  });
+
+  test("anything but a hello first", () => {
+    const a = coreOf(authority.admit(10, "z", LATER_S));
+    a.onLink(LINK, "up", 1);
+    a.onFrame(LINK, encode([9, 1]), 1);
+    expect(counted(a, "order")).toBe(1);
+    expect(a.links.size).toBe(0);
+  });
+
+  test("the core itself without a certificate of its grid", () => {
+    const other = stranger.admit(11, "z", LATER_S);
+    const { keyring } = authority.admit(12, "z", LATER_S);
+    expect(() => coreOf({ ...other, keyring })).toThrow("not signed by a root of this grid");
+  });
+});
+
+describe("from an open link", () => {
+  test("claims, accusations and cold records that their author did not sign", () => {
+    const { a, b, admissions } = pair();
+    const [, second] = admissions;
+    const own = a.members.self.certificate;
+    const { epoch } = b.members.self.claim;
+    const before = held(a, b.nid)?.claim;
+    const facts = { epoch, inc: 5, instance: 1, left: true, address: "" };
+    const certificate = held(a, b.nid)?.certificate ?? own;
+    const forged = makeClaim(admissions[0].keyring, certificate, facts);
+    a.onFrame(LINK, signedFrame("member", [{ ...forged, inc: 5 } as never]), 20);
+    expect(counted(a, "claim") + counted(a, "forged")).toBe(1);
+    const record = { nid: b.nid, epoch, seq: 1, key: "k", value: new Uint8Array([1]) };
+    const cold = makeCold(second.keyring, record);
+    cold.signature[0] ^= 1;
+    a.onFrame(LINK, signedFrame("cold", [cold]), 21);
+    const third = { accuser: b.nid, accuserEpoch: epoch, seq: 1, withdrawn: false };
+    const claim = a.members.self.claim;
+    const accusation = makeAccusation(second.keyring, { ...third, target: a.nid, ...claim });
+    accusation.signature[3] ^= 1;
+    a.onFrame(LINK, signedFrame("accuse", [accusation]), 22);
+    expect(a.members.self.claim.inc).toBe(0);
+    expect(held(a, b.nid)?.claim).toBe(before);
+    expect(held(a, b.nid)?.cold.records.size).toBe(0);
+  });
+
+  test("a real accusation is refuted with a higher incarnation", () => {
+    const { a, b } = pair();
+    const { epoch, inc } = a.members.self.claim;
+    const { epoch: accuserEpoch } = b.members.self.claim;
+    const facts = { accuser: b.nid, accuserEpoch, seq: 1, target: a.nid, epoch, inc };
+    const accusation = makeAccusation(b.context.keyring, { ...facts, withdrawn: false });
+    a.onFrame(LINK, signedFrame("accuse", [accusation]), 20);
+    expect(a.members.self.claim.inc).toBe(1);
+  });
+
+  test("a value that the PoP's certificate does not allow", () => {
+    const { a, b } = pair({ accept: ({ capacity }, _, value) => value[0] * 100 <= capacity });
+    const say = (units: number, nowMs: number) => {
+      b.setLocal("capacity", Uint8Array.of(units), nowMs);
+      for (const effect of b.onTimer("flush", nowMs)) {
+        if (effect.kind === "send") a.onFrame(LINK, effect.bytes, nowMs);
+      }
+    };
+    say(9, 20);
+    say(11, 40);
+    expect(held(a, b.nid)?.cold.records.get("capacity")?.value).toEqual(Uint8Array.of(9));
+    expect(counted(a, "not-accepted")).toBe(1);
+  });
+
+  test("three broken frames in a minute ban the peer, for five minutes", () => {
+    const { a, b } = pair();
+    for (let i = 0; i < 3; i++) a.onFrame(LINK, Uint8Array.of(0x92, 0xc1, i), 20 + i);
+    expect([counted(a, "schema"), counted(a, "banned"), a.links.size]).toEqual([3, 1, 0]);
+    b.onLink(LINK, "down", 30);
+    join(a, b, 1000);
+    expect([counted(a, "banned"), a.links.size]).toEqual([2, 0]);
+    a.onTimer("tick", 302_000);
+    b.onTimer("tick", 302_000);
+    join(a, b, 302_000);
+    expect(a.links.size).toBe(1);
+  });
+
+  test("more bytes than a link may bring", () => {
+    const { a } = pair();
+    const junk = encode([9, 1]);
+    const large = new Uint8Array(60_000);
+    let frames = 0;
+    while (a.links.size > 0 && frames < 100) {
+      a.onFrame(LINK, frames % 2 === 0 ? junk : large, 20);
+      frames++;
+      if (counted(a, "banned") > 0) break;
+    }
+    expect(counted(a, "schema") + counted(a, "rate")).toBeGreaterThan(0);
+    expect(a.links.size).toBe(0);
+  });
+});

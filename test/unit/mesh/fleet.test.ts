@@ -103,7 +103,9 @@ describe("what a PoP may say", () => {
     const a = join(world, "a");
     join(world, "b", { key: "another key altogether" });
     world.pass(5_000);
-    expect(a.fleet.stats()).toMatchObject({ alive: 1, links: 0 });
+    // A dial may be under way at any moment; none of them ever proves itself.
+    expect(a.fleet.stats()).toMatchObject({ alive: 1 });
+    expect(a.pops).toEqual([]);
     expect(a.fleet.stats()["core.certificate"]).toBeGreaterThan(0);
   });
 

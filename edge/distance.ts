@@ -12,8 +12,8 @@ export interface Distance {
 /** Bytes under way per direction before the sender is asked to wait. */
 const UNDER_WAY_MAX = 1024 * 1024;
 
-/** Relays a fresh loopback port to `url` over `rttMs`. */
-export async function startDistance(url: string, rttMs: number): Promise<Distance> {
+/** Relays a loopback port (0 = a fresh one) to `url` over `rttMs`. */
+export async function startDistance(url: string, rttMs: number, listenOn = 0): Promise<Distance> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
@@ -27,7 +27,7 @@ export async function startDistance(url: string, rttMs: number): Promise<Distanc
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+    server.listen({ host: "127.0.0.1", port: listenOn }, resolve);
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

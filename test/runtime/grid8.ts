@@ -116,10 +116,10 @@ async function hang(pops: ServerProcess[]): Promise<void> {
   const lostMs = await took(() =>
     Promise.all(others.map((pop) => eventually("p3 hangs", () => isLost(pop, "p3"), 10_000))),
   );
-  report("hanging PoP unroutable for all", lostMs, "ms", 2_250);
+  report("hanging PoP unroutable for all", lostMs, "ms", 2_000);
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, 5_000 - lostMs)));
   pops[3].child.kill("SIGCONT");
-  report("back after it goes on", await took(() => untilMet(pops, 20_000)), "ms", 2_250);
+  report("back after it goes on", await took(() => untilMet(pops, 20_000)), "ms", 2_000);
 }
 
 /** A PoP that reaches one other over a line that is cut: nobody is declared down for it. */

@@ -44,6 +44,8 @@ export interface Member {
   accusations: Map<Nid, HeldAccusation>;
   hot: Hot | undefined;
   hotVersion: number;
+  /** Reports up to this seq are old, though none is held. */
+  leastSeq: number;
   cold: ColdMap;
   /** Last sign of life by any way: a claim or a newer load report. */
   newsMs: Millis;
@@ -131,10 +133,13 @@ export class MemberTable {
     member.sinceMs = this.context.nowMs;
     const is = this.isLive(member);
     if (was !== is) this.live += is ? 1 : -1;
-    if (!is) {
+    if (!is && member.hot !== undefined) {
+      // Should it come back in this epoch, an old report must not pass for a new one.
+      member.leastSeq = member.hot.seq;
       member.hot = undefined;
-      member.cold = new ColdMap();
     }
+    // A DOWN member keeps its cold state: tombstones must hold when it proves to be alive.
+    if (state === "left") member.cold = new ColdMap();
     this.announce(member);
     this.updateRoutable(member);
   }
@@ -188,7 +193,10 @@ export class MemberTable {
   private renew(member: Member, claim: Claim, certificate: Certificate): void {
     const rekeyed = !sameBytes(member.certificate.publicKey, certificate.publicKey);
     if (rekeyed) member.keySinceMs = this.context.nowMs;
-    if (claim.epoch > member.claim.epoch) member.hot = undefined;
+    if (claim.epoch > member.claim.epoch) {
+      member.hot = undefined;
+      member.leastSeq = 0;
+    }
     if (rekeyed || claim.epoch > member.claim.epoch) member.cold = new ColdMap();
     member.claim = claim;
     member.certificate = certificate;
@@ -216,6 +224,7 @@ export class MemberTable {
       accusations: new Map(),
       hot: undefined,
       hotVersion: 0,
+      leastSeq: 0,
       cold: new ColdMap(),
       newsMs: nowMs,
       linkDead: false,

@@ -89,11 +89,13 @@ export class Spread {
     const unbound: number[] = [];
     for (const item of items) {
       const alias = link.refs.get(item.ref);
-      if (alias === undefined) unbound.push(item.ref);
       const member = alias && this.members.byNid.get(alias.nid);
+      // A ref of an epoch that is over was replayed, or its successor was lost.
+      const stale = member !== undefined && alias !== undefined && alias.epoch < member.claim.epoch;
+      if (alias === undefined || stale) unbound.push(item.ref);
       if (member === undefined || member === this.members.self) continue;
       if (member.claim.epoch !== alias?.epoch || !this.members.isLive(member)) continue;
-      const heldSeq = member.hot?.seq ?? 0;
+      const heldSeq = member.hot?.seq ?? member.leastSeq;
       if (item.seq > heldSeq) this.putHot(link, member, item, transitMs);
       else if (item.seq === heldSeq && member.hot !== undefined) {
         link.known[member.slot] = member.hot.version;

@@ -2,8 +2,8 @@
  * Who links to whom. Up to `fullMeshMax` live PoPs everybody links to everybody; above that each
  * keeps about eight neighbours: the two next to it on a ring of hashed ids, which hold the grid
  * together and are never given up, some with a low round trip, the rest at random. Everybody knows
- * all members, so candidates need no protocol of their own. DOWN members and seeds are dialled for
- * ever, one at a time, so that a partition heals by itself.
+ * all members, so candidates need no protocol of their own. Who is DOWN or LEFT, and seeds, are
+ * dialled for ever, one at a time, so that partitions heal and the returned are found unaided.
  */
 import type { Millis } from "../grid/units.ts";
 import { hash32 } from "./cold.ts";
@@ -209,7 +209,7 @@ export class Topology {
       const { address } = member.claim;
       // A live member is linked, or dialled as a neighbour, or needs no link from us.
       if (linked.has(member.nid) || this.members.isLive(member)) reached.add(address);
-      else if (member.state === "down") lost.push(address);
+      else lost.push(address);
     }
     for (const address of this.seeds.keys()) if (!reached.has(address)) lost.push(address);
     const address = this.pick(lost);

@@ -33,6 +33,7 @@ export interface Program {
 /** Redials wait up to 10 s, suspicion 5 s, comparisons up to 13 s. */
 const SETTLE_MS = 40_000;
 const CALM_MS = 4000;
+const BOOT_MS = 200;
 /** Longer than a ban, which outlasts the faults that earned it. */
 const BAN_MS = 310_000;
 const MAX_AGE_MS = 1400;
@@ -156,6 +157,8 @@ function perform(grid: SimGrid, step: Step): void {
     case "leave":
       return who.leave();
     case "restart":
+      who.end("ended");
+      grid.run(BOOT_MS);
       who.restart(step.diskLost);
       return grid.publish(who);
     case "pause":

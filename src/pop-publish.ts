@@ -66,12 +66,17 @@ export class Publisher {
     this.url = this.parts.config.peers.url ?? url;
   }
 
+  /** Longest silence about our load, also when nothing changed. */
+  private get againMs(): Millis {
+    return this.parts.config.gossip?.hotMaxMs ?? LOAD_AGAIN_MS;
+  }
+
   /** Call at least four times a second. */
   tick(nowMs: Millis): void {
     if (this.url === undefined) return;
     const carded = this.publishCard(this.url);
     const load = this.loadNow(nowMs);
-    if (carded || nowMs - this.loadAtMs >= LOAD_AGAIN_MS || isNews(this.load, load)) {
+    if (carded || nowMs - this.loadAtMs >= this.againMs || isNews(this.load, load)) {
       this.load = load;
       this.loadAtMs = nowMs;
       this.parts.fleet.publishLoad(load);

@@ -1,24 +1,19 @@
 /**
  * The PoPs of one run and what passes between them: requests handed over, loads gossiped every
- * so many milliseconds, changes of prefix digests. Worker w belongs to PoP w mod K. With one PoP
- * there is nothing to gossip.
+ * so many milliseconds, changes of prefix digests. A hand-over and what comes back of it take
+ * half a round trip each. With one PoP there is nothing to gossip.
  */
 import type { Events } from "./events.ts";
 import type { SimulatedFleet } from "./fleet.ts";
 import { BenchPop, type Journey, type PopOptions, SURVEY_MS, type Upstream, WAKE_MS } from "./pop.ts";
-import { mix, randomBelow, randomWords } from "./random.ts";
-import type { TraceRequest } from "./trace.ts";
-
-export const ENTRIES = ["random", "session"] as const;
-export type Entry = (typeof ENTRIES)[number];
+import type { Places } from "./places.ts";
+import { mix, randomWords } from "./random.ts";
 
 export interface GridOptions {
-  pops: number;
+  places: Places;
   /** Period of load gossip, per PoP, each with its own phase. */
   gossipMs: number;
   digestMs: number;
-  /** A conversation stays at one PoP, or each request comes in anywhere. */
-  entry: Entry;
   /**
    * A PoP refuses what is handed to it, once per request, when it expects a TTFT worse than
    * promised by more than this: its fresh load comes with the refusal. Infinity = never.
@@ -37,7 +32,6 @@ export class BenchGrid {
   private readonly events: Events;
   private readonly isOver: () => boolean;
   private readonly seed: number;
-  private readonly entries: () => number;
 
   constructor(
     options: GridOptions,
@@ -50,41 +44,60 @@ export class BenchGrid {
     this.events = events;
     this.isOver = isOver;
     this.seed = pop.seed;
-    this.entries = randomWords(pop.seed ^ 0x0e07);
-    const workers = Array.from({ length: fleet.size }, (_, worker) => worker);
-    this.pops = Array.from({ length: options.pops }, (_, index) => {
-      const own = workers.filter((worker) => worker % options.pops === index);
+    const { names, popOf, rttMs } = options.places;
+    this.pops = names.map((_, index) => {
       const handOver = (worker: number, journey: Journey, upstream: Upstream) =>
         this.handOver(index, worker, journey, upstream);
-      return new BenchPop({ ...pop, seed: mix(pop.seed, index) }, own, fleet, events, handOver);
+      const rtts = popOf.map((owner) => rttMs[index][owner]);
+      const own = popOf.flatMap((owner, worker) => (owner === index ? [worker] : []));
+      const seed = mix(pop.seed, index);
+      return new BenchPop({ ...pop, seed }, { own, rtts }, fleet, events, handOver);
     });
     this.startTicks();
   }
 
-  enter(journey: Journey): void {
-    this.entryOf(journey.request).enter(journey);
-  }
-
-  entryOf({ session }: TraceRequest): BenchPop {
-    const { entry, pops } = this.options;
-    const index = entry === "session" ? mix(session, this.seed) % pops : randomBelow(this.entries, pops);
-    return this.pops[index];
+  enter(journey: Journey, pop: number): void {
+    this.pops[pop].enter(journey);
   }
 
   private handOver(from: number, worker: number, journey: Journey, upstream: Upstream): void {
-    const owner = this.pops[worker % this.pops.length];
+    const { popOf, rttMs } = this.options.places;
+    const owner = popOf[worker];
+    const wayMs = rttMs[from][owner] / 2;
     this.handedOver++;
-    if (journey.hops++ === 0 && Number.isFinite(this.options.refuseMs)) {
-      const expectedMs = owner.expects(journey);
-      if (expectedMs > upstream.hintMs + this.options.refuseMs) {
-        this.refusals++;
-        this.tell(owner, this.pops[from]);
-        upstream.refused();
-        this.pops[from].enter(journey);
-        return;
+    this.after(wayMs, () => {
+      if (this.isRefused(this.pops[owner], journey, upstream)) {
+        this.after(wayMs, () => this.refused(from, owner, journey, upstream));
+      } else {
+        this.pops[owner].receive(journey, this.farUpstream(wayMs, upstream), wayMs);
       }
-    }
-    owner.receive(journey, upstream);
+    });
+  }
+
+  private isRefused(owner: BenchPop, journey: Journey, upstream: Upstream): boolean {
+    const { refuseMs } = this.options;
+    if (journey.hops++ > 0 || !Number.isFinite(refuseMs)) return false;
+    return owner.expects(journey) > upstream.hintMs + refuseMs;
+  }
+
+  private refused(from: number, owner: number, journey: Journey, upstream: Upstream): void {
+    this.refusals++;
+    this.tell(this.pops[owner], this.pops[from]);
+    upstream.refused();
+    this.pops[from].enter(journey);
+  }
+
+  /** News for the PoP that handed over, one way later. */
+  private farUpstream(wayMs: number, upstream: Upstream): Upstream {
+    return {
+      ...upstream,
+      firstContent: (nowMs) => this.after(wayMs, () => upstream.firstContent(nowMs + wayMs)),
+      ended: (nowMs, cached) => this.after(wayMs, () => upstream.ended(nowMs + wayMs, cached)),
+    };
+  }
+
+  private after(delayMs: number, run: () => void): void {
+    this.events.at(this.events.nowMs + delayMs, run);
   }
 
   private startTicks(): void {
@@ -95,7 +108,7 @@ export class BenchGrid {
       this.every(SURVEY_MS, words, () => pop.survey());
       if (this.pops.length === 1) continue;
       this.every(gossipMs, words, () => {
-        for (const other of this.pops) this.tell(pop, other);
+        for (const other of this.pops) this.gossip(pop, other);
       });
       this.every(digestMs, words, () => this.tellDigests(pop));
     }
@@ -121,6 +134,15 @@ export class BenchGrid {
       heard.prefillRate[row] = said.prefillRate[row];
       heard.kvUsage[row] = said.kvUsage[row];
     }
+  }
+
+  /** The same, underway for half a round trip. */
+  private gossip(pop: BenchPop, other: BenchPop): void {
+    if (pop === other) return;
+    const { rttMs } = this.options.places;
+    const wayMs = rttMs[this.pops.indexOf(pop)][this.pops.indexOf(other)] / 2;
+    if (wayMs === 0) this.tell(pop, other);
+    else this.after(wayMs, () => this.tell(pop, other));
   }
 
   private tellDigests(pop: BenchPop): void {

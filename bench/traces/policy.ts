@@ -1,15 +1,20 @@
 /** What is compared: who decides where a request goes, and what such a one may see. */
 import type { SimulatedFleet } from "./fleet.ts";
+import type { Places } from "./places.ts";
 import type { TraceRequest } from "./trace.ts";
 
 /** Chooses at once and for good, with exact knowledge of all engines. */
 export interface Policy {
-  /** @returns the worker */
-  route(request: TraceRequest, nowMs: number): number;
+  /**
+   * @param pop where the request came in
+   * @returns the worker
+   */
+  route(request: TraceRequest, nowMs: number, pop: number): number;
 }
 
 export interface PolicyInput {
   fleet: SimulatedFleet;
+  places: Places;
   /** Uniform 32-bit words. */
   random: () => number;
 }

@@ -59,12 +59,18 @@ interface JourneyTask extends Task {
 
 /** The PoP that handed a request over. */
 export interface Upstream {
-  /** TTFT that it counted on from now. */
+  /** TTFT that it counted on, the way there and back included. */
   readonly hintMs: number;
   firstContent(nowMs: number): void;
   ended(nowMs: number, cachedTokens: number): void;
   /** The other PoP did not take it. */
   refused(): void;
+}
+
+/** Which workers are the PoP's own, and the round trip to each worker. */
+export interface PopPlace {
+  own: readonly number[];
+  rtts: readonly number[];
 }
 
 /** Where requests for other PoPs' workers go. */
@@ -126,13 +132,13 @@ export class BenchPop implements QueueHost<Flight> {
 
   constructor(
     options: PopOptions,
-    own: readonly number[],
+    place: PopPlace,
     fleet: SimulatedFleet,
     events: Events,
     handOver: HandOver,
   ) {
     this.options = options;
-    this.own = own;
+    this.own = place.own;
     this.events = events;
     this.fleet = fleet;
     this.handOver = handOver;
@@ -145,11 +151,11 @@ export class BenchPop implements QueueHost<Flight> {
     this.feedback = new Feedback(this.table, this.kernel, this.sessions);
     const unbounded = Number.MAX_SAFE_INTEGER;
     this.queue = new WaitQueue(this, { length: unbounded, waitMs: unbounded });
-    for (let worker = 0; worker < fleet.size; worker++) this.addRow(worker);
+    for (let worker = 0; worker < fleet.size; worker++) this.addRow(worker, place);
   }
 
-  private addRow(worker: number): void {
-    const isOwn = this.own.includes(worker);
+  private addRow(worker: number, { own, rtts }: PopPlace): void {
+    const isOwn = own.includes(worker);
     const pop = isOwn ? undefined : "peer";
     const tenants = isOwn ? ANYWHERE | LOCAL : ANYWHERE;
     this.table.add(specOf(worker, this.options), 0, tenants, 0, pop);
@@ -157,6 +163,7 @@ export class BenchPop implements QueueHost<Flight> {
     c.down[worker] = 0;
     c.capabilities[worker] = CHAT;
     c.kvUsage[worker] = UNKNOWN_KV_USAGE;
+    c.rttMs[worker] = rtts[worker];
     this.kernel.setModelRow(MODEL, worker, true);
     if (isOwn) this.kernel.setRowChunks(worker, this.options.cacheBlocks);
   }
@@ -166,9 +173,10 @@ export class BenchPop implements QueueHost<Flight> {
     this.take(this.taskOf(journey, undefined));
   }
 
-  /** Another PoP's. */
-  receive(journey: Journey, upstream: Upstream): void {
-    this.take(this.taskOf(journey, upstream));
+  /** Another PoP's, whose client gets each token `wayMs` later. */
+  receive(journey: Journey, upstream: Upstream, wayMs: number): void {
+    const prefilled = (nowMs: number, hits: number) => journey.prefilled(nowMs + wayMs, hits);
+    this.take(this.taskOf({ ...journey, prefilled }, upstream));
   }
 
   /** TTFT that this PoP expects for a request among its own workers. */

@@ -5,9 +5,13 @@ import { Events } from "./events.ts";
 import { SimulatedFleet } from "./fleet.ts";
 import { BenchGrid, type GridOptions } from "./grid.ts";
 import type { PolicyInput, Policy } from "./policy.ts";
-import type { Journey, PopOptions } from "./pop.ts";
+import { entryPop } from "./places.ts";
+import type { BenchPop, Journey, PopOptions } from "./pop.ts";
 import { mix, randomShare, randomWords } from "./random.ts";
-import type { Trace, TraceRequest } from "./trace.ts";
+import { BLOCK_TOKENS, type Trace, type TraceRequest } from "./trace.ts";
+
+export const ENTRIES = ["random", "session"] as const;
+export type Entry = (typeof ENTRIES)[number];
 
 export interface ReplayOptions {
   workers: number;
@@ -20,6 +24,8 @@ export interface ReplayOptions {
   seed: number;
   pop: PopOptions;
   grid: GridOptions;
+  /** A conversation comes in at one PoP, or each request anywhere. */
+  entry: Entry;
 }
 
 /** A rival's constructor, or our grid. */
@@ -40,7 +46,7 @@ export interface ReplayHooks {
   /** Told now and then how far it is. */
   progress?: (share: number) => void;
   /** Called before the request with this index enters. */
-  explain?: { index: number; run: (grid: BenchGrid, request: TraceRequest) => void };
+  explain?: { index: number; run: (pop: BenchPop, request: TraceRequest) => void };
 }
 
 const PROGRESS_EVERY = 256;
@@ -56,6 +62,7 @@ export function replay(
 
 class Run {
   private readonly trace: Trace;
+  private readonly options: ReplayOptions;
   private readonly hooks: ReplayHooks;
   private readonly events = new Events();
   private readonly fleet: SimulatedFleet;
@@ -73,6 +80,7 @@ class Run {
 
   constructor(trace: Trace, contender: Contender, options: ReplayOptions, hooks: ReplayHooks) {
     this.trace = trace;
+    this.options = options;
     this.hooks = hooks;
     this.fleet = new SimulatedFleet(options, trace, this.events);
     this.ttftMs = new Float64Array(trace.requests.length).fill(Number.NaN);
@@ -82,7 +90,7 @@ class Run {
       this.grid = new BenchGrid(grid, pop, this.fleet, this.events, () => this.isOver);
     } else {
       const random = randomWords(mix(options.seed, 0x9011c1));
-      this.policy = contender({ fleet: this.fleet, random });
+      this.policy = contender({ fleet: this.fleet, places: options.grid.places, random });
     }
   }
 
@@ -119,25 +127,35 @@ class Run {
 
   private arrive(request: TraceRequest, nowMs: number): void {
     this.sampleImbalance(nowMs);
+    const pop = this.entryOf(request);
     if (this.grid !== undefined) {
       const { explain } = this.hooks;
-      if (explain?.index === request.index) explain.run(this.grid, request);
-      this.grid.enter(this.journeyOf(request, nowMs));
+      if (explain?.index === request.index) explain.run(this.grid.pops[pop], request);
+      this.grid.enter(this.journeyOf(request, nowMs), pop);
       return;
     }
-    const worker = (this.policy as Policy).route(request, nowMs);
+    const worker = (this.policy as Policy).route(request, nowMs, pop);
+    const { popOf, rttMs } = this.options.grid.places;
+    const wayMs = rttMs[pop][popOf[worker]] / 2;
     const journey = this.journeyOf(request, nowMs);
-    this.fleet.submit(
-      {
-        request,
-        worker,
-        uncachedTokens: 0,
-        hitBlocks: 0,
-        onPrefilled: (job, atMs) => journey.prefilled(atMs, job.hitBlocks),
-        onEnd: () => journey.ended(),
-      },
-      nowMs,
-    );
+    this.events.at(nowMs + wayMs, (sentMs) => {
+      this.fleet.submit(
+        {
+          request,
+          worker,
+          uncachedTokens: 0,
+          hitBlocks: 0,
+          onPrefilled: (job, atMs) => journey.prefilled(atMs + wayMs, job.hitBlocks),
+          onEnd: () => journey.ended(),
+        },
+        sentMs,
+      );
+    });
+  }
+
+  private entryOf({ index, session }: TraceRequest): number {
+    const { entry, grid, seed } = this.options;
+    return entryPop(grid.places, entry === "session" ? session : index, mix(seed, 0xe17));
   }
 
   private journeyOf(request: TraceRequest, arrivedMs: number): Journey {
@@ -148,7 +166,7 @@ class Run {
       prefilled: (nowMs, hitBlocks) => {
         this.ttftMs[request.index] = nowMs - arrivedMs;
         this.hits += hitBlocks;
-        this.prefilledTokens += Math.max(request.inputTokens - hitBlocks * 512, 1);
+        this.prefilledTokens += Math.max(request.inputTokens - hitBlocks * BLOCK_TOKENS, 1);
       },
       ended: () => {
         this.open--;

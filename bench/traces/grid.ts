@@ -5,7 +5,14 @@
  */
 import type { Events } from "./events.ts";
 import type { SimulatedFleet } from "./fleet.ts";
-import { BenchPop, type Journey, type PopOptions, SURVEY_MS, type Upstream, WAKE_MS } from "./pop.ts";
+import {
+  BenchPop,
+  type Journey,
+  type PopOptions,
+  SURVEY_MS,
+  type Upstream,
+  WAKE_MS,
+} from "./pop.ts";
 import type { Places } from "./places.ts";
 import { mix, randomWords } from "./random.ts";
 

@@ -35,9 +35,7 @@ export function heading(bench: Bench, options: Options): string {
 export function table(results: PolicyResult[]): string {
   const rows = [COLUMNS.map(([name]) => name), ...results.map((r) => COLUMNS.map(([, f]) => f(r)))];
   const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at].length)));
-  return rows
-    .map((row) =>
-      row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join("  "),
-    )
-    .join("\n");
+  const fill = (cell: string, at: number) =>
+    at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]);
+  return rows.map((row) => row.map(fill).join("  ")).join("\n");
 }

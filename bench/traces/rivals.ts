@@ -102,6 +102,7 @@ export function predictedTtft(lambda: number): (input: PolicyInput) => Policy {
 
 /** Wait at which a PoP sends elsewhere. */
 const SPILL_MS = 2000;
+const NOWHERE = Number.POSITIVE_INFINITY;
 
 /** At home unless its least wait is over two seconds; then where wait and distance are least. */
 export function thresholdSpill({ fleet, places, random }: PolicyInput): Policy {
@@ -109,7 +110,7 @@ export function thresholdSpill({ fleet, places, random }: PolicyInput): Policy {
   return {
     route: (_request, nowMs, pop) => {
       const waitMs = (worker: number) => fleet.outstanding(worker, nowMs) / PREFILL_PER_MS;
-      const home = (worker: number) => (popOf[worker] === pop ? waitMs(worker) : Number.POSITIVE_INFINITY);
+      const home = (worker: number) => (popOf[worker] === pop ? waitMs(worker) : NOWHERE);
       const local = leastOf(fleet.size, home, random);
       if (home(local) <= SPILL_MS) return local;
       const away = (worker: number) => waitMs(worker) + rttMs[pop][popOf[worker]];

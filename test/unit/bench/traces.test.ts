@@ -142,7 +142,7 @@ describe("replay", () => {
     const hits = (...more: string[]) =>
       run(benchOf(trace, "--workers", "4", "--load", "10", ...more)).row.hitRatio;
     const one = hits();
-    expect(hits("--routers", "4", "--digest-ms", "10", "--gossip-ms", "10")).toBeGreaterThan(
+    expect(hits("--routers", "4", "--digest-ms", "200", "--gossip-ms", "100")).toBeGreaterThan(
       one * 0.95,
     );
   });

@@ -72,7 +72,10 @@ export function readPlaces(file: string): Places {
 function matrixOf(file: string, { pops, rttCsv }: GeoFile): number[][] {
   if (rttCsv === undefined) throw new GeoError(`${file}: say "rttMs" or "rttCsv"`);
   const path = resolve(dirname(file), rttCsv);
-  const rows = readFileSync(path, "utf8").trim().split(/\r?\n/).map((line) => line.split(","));
+  const rows = readFileSync(path, "utf8")
+    .trim()
+    .split(/\r?\n/)
+    .map((line) => line.split(","));
   const columns = rows[0];
   return pops.map(({ name: from }) => {
     const row = rows.find(([city]) => city === from);

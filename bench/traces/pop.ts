@@ -221,9 +221,7 @@ export class BenchPop implements QueueHost<Flight> {
 
   private ask(task: Task, tried: readonly number[]): Ask {
     const pinned =
-      task.session === undefined
-        ? undefined
-        : this.sessions.endpointOf(task.tenant, task.session);
+      task.session === undefined ? undefined : this.sessions.endpointOf(task.tenant, task.session);
     return {
       ...ASK,
       tenant: (task as JourneyTask).local ? LOCAL : ANYWHERE,
@@ -295,6 +293,10 @@ export class BenchPop implements QueueHost<Flight> {
     this.feedback.ended(flight, usage, DECODE_MS);
   }
 
+  clearWaiting(): void {
+    this.table.columns.waitingTokens.fill(0);
+  }
+
   waiting(row: number, tokens: number): void {
     const { waitingTokens } = this.table.columns;
     const left = waitingTokens[row] + tokens;
@@ -345,6 +347,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   maxCostUsd: Number.POSITIVE_INFINITY,
   slice: undefined,
   queuedSinceMs: 0,
+  handover: undefined,
   promptBytes: 0,
   expectedOutTokens: 0,
 };

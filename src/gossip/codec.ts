@@ -105,9 +105,7 @@ export class Writer {
   /** Length with 8, 16 or 32 bits; `first` is the type byte of the 8-bit form. */
   private header(length: number, first: number): this {
     if (length < 0x100) return this.byte(first).byte(length);
-    return length < 0x10000
-      ? this.byte(first + 1).u16(length)
-      : this.byte(first + 2).u32(length);
+    return length < 0x10000 ? this.byte(first + 1).u16(length) : this.byte(first + 2).u32(length);
   }
 
   private byte(value: number): this {

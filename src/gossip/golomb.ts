@@ -21,7 +21,11 @@ export function encodeSet(values: readonly number[]): Uint8Array {
     const endpoint = Math.floor(values[from] / HASHES);
     let to = from + 1;
     while (to < values.length && Math.floor(values[to] / HASHES) === endpoint) to++;
-    encodeHashes(bytes, endpoint, values.slice(from, to).map((value) => value % HASHES));
+    encodeHashes(
+      bytes,
+      endpoint,
+      values.slice(from, to).map((value) => value % HASHES),
+    );
     from = to;
   }
   return Uint8Array.from(bytes);

@@ -78,4 +78,3 @@ export function diallerWins(selfNid: string, link: Link): boolean {
   const lower = selfNid < peer ? "self" : "peer";
   return (link.dialled !== undefined) === (lower === "self");
 }
-

@@ -182,9 +182,7 @@ export class MemberTable {
   private verify(claim: Claim, member: Member | undefined): Certificate | undefined {
     const { keyring, unixS } = this.context;
     const known = member !== undefined && sameBytes(member.certificate.bytes, claim.certificate);
-    const certificate = known
-      ? member.certificate
-      : keyring.certificate(claim.certificate, unixS);
+    const certificate = known ? member.certificate : keyring.certificate(claim.certificate, unixS);
     if (certificate === undefined || certificate.nid !== claim.nid) return undefined;
     const genuine = keyring.check("claim", certificate.publicKey, claim.body, claim.signature);
     return genuine ? certificate : undefined;

@@ -100,7 +100,11 @@ export type Frame =
   | { kind: "answer"; id: number; done: boolean; body: Uint8Array };
 
 const writer = new Writer();
-const start = (kind: number, items: number) => writer.reset().array(items + 1).int(kind);
+const start = (kind: number, items: number) =>
+  writer
+    .reset()
+    .array(items + 1)
+    .int(kind);
 
 export function helloFrame(hello: Hello): Uint8Array {
   return start(1, 7)
@@ -119,11 +123,7 @@ export const authFrame = (signature: Uint8Array) => start(2, 1).bin(signature).b
 export function welcomeFrame(remembered: Claim | undefined, gone: boolean): Uint8Array {
   if (remembered === undefined) return start(3, 1).nil().bytes();
   start(3, 4).int(gone ? 1 : 0);
-  return writer
-    .bin(remembered.body)
-    .bin(remembered.signature)
-    .bin(remembered.certificate)
-    .bytes();
+  return writer.bin(remembered.body).bin(remembered.signature).bin(remembered.certificate).bytes();
 }
 
 export const goawayFrame = (reason: string, retryAfterMs: number) =>
@@ -134,7 +134,11 @@ export function hotFrame(sentMs: number, items: readonly HotItem[]): Uint8Array 
   start(5, 1 + 4 * items.length).int(Math.floor(sentMs) % 0x1_0000_0000);
   for (const { ref, seq, ageMs, payload } of items) {
     // Rounded up: an age may be told too high, never too low.
-    writer.int(ref).int(seq).int(Math.min(0xffffff, Math.ceil(ageMs / 10))).bin(payload);
+    writer
+      .int(ref)
+      .int(seq)
+      .int(Math.min(0xffffff, Math.ceil(ageMs / 10)))
+      .bin(payload);
   }
   return writer.bytes();
 }
@@ -163,13 +167,20 @@ export function sumFrame(hashes: Uint32Array): Uint8Array {
 export function haveFrame(buckets: Uint8Array, entries: readonly Have[]): Uint8Array {
   start(8, 1 + 5 * entries.length).bin(buckets);
   for (const { nid, epoch, inc, digest, gone } of entries) {
-    writer.bin(nidToBytes(nid)).int(epoch).int(inc).int(digest).int(gone ? 1 : 0);
+    writer
+      .bin(nidToBytes(nid))
+      .int(epoch)
+      .int(inc)
+      .int(digest)
+      .int(gone ? 1 : 0);
   }
   return writer.bytes();
 }
 
 export const pingFrame = (kind: "ping" | "pong", sentMs: number) =>
-  start(kind === "ping" ? 9 : 10, 1).int(Math.floor(sentMs) % 0x1_0000_0000).bytes();
+  start(kind === "ping" ? 9 : 10, 1)
+    .int(Math.floor(sentMs) % 0x1_0000_0000)
+    .bytes();
 
 export function prefixFrame(part: PrefixPart): Uint8Array {
   return start(13, 7)
@@ -183,7 +194,10 @@ export function prefixFrame(part: PrefixPart): Uint8Array {
     .bytes();
 }
 
-export const followFrame = (on: boolean) => start(14, 1).int(on ? 1 : 0).bytes();
+export const followFrame = (on: boolean) =>
+  start(14, 1)
+    .int(on ? 1 : 0)
+    .bytes();
 
 export function relayFrame(all: boolean, nids: readonly Nid[]): Uint8Array {
   start(15, 1 + nids.length).int(all ? 1 : 0);
@@ -213,4 +227,8 @@ export const callFrame = (id: number, call: number, body: Uint8Array) =>
   start(18, 3).int(id).int(call).bin(body).bytes();
 
 export const answerFrame = (id: number, done: boolean, body: Uint8Array) =>
-  start(19, 3).int(id).int(done ? 1 : 0).bin(body).bytes();
+  start(19, 3)
+    .int(id)
+    .int(done ? 1 : 0)
+    .bin(body)
+    .bytes();

@@ -165,10 +165,14 @@ export class Carrier implements NetworkHost {
 
   private makeBus(): CoreBus {
     const { core } = this;
-    return new CoreBus(core, () => this.clock.nowMs, (input) => {
-      // A bus of an earlier process is silent.
-      if (this.core === core) this.act(input);
-    });
+    return new CoreBus(
+      core,
+      () => this.clock.nowMs,
+      (input) => {
+        // A bus of an earlier process is silent.
+        if (this.core === core) this.act(input);
+      },
+    );
   }
 
   private send(link: number, bytes: Uint8Array): void {

@@ -72,8 +72,8 @@ describe("the checkers see", () => {
     const world = grid();
     world.carriers[2].end("dead");
     world.run(1000);
-    expect(() =>
-      world.expect((checkers, carriers) => checkers.quiescent(carriers, 1400)),
-    ).toThrow(/as live/);
+    expect(() => world.expect((checkers, carriers) => checkers.quiescent(carriers, 1400))).toThrow(
+      /as live/,
+    );
   });
 });

@@ -16,7 +16,10 @@ export interface Fleet {
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const seen = (fleet: Fleet, holder: number, about: number) => {
   const { nid } = fleet.bus(about);
-  return fleet.bus(holder).view().find((member) => member.nid === nid);
+  return fleet
+    .bus(holder)
+    .view()
+    .find((member) => member.nid === nid);
 };
 
 export function fleetBusSuite(name: string, make: (pops: number) => Promise<Fleet>): void {

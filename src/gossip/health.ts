@@ -78,12 +78,11 @@ export class Health {
     for (const member of this.members.others()) {
       if (!this.members.isLive(member)) continue;
       this.members.judge(member);
-      if (linked.has(member.nid)) continue;
-      if (nowMs - member.newsMs > limits.staleMs) this.accuse(member);
-      if (member.linkDead && this.provedAlive(member)) {
-        member.linkDead = false;
-        this.members.updateRoutable(member);
-      }
+      const unlinked = !linked.has(member.nid);
+      member.stale = unlinked && nowMs - member.newsMs > limits.staleMs;
+      if (member.stale) this.accuse(member);
+      if (unlinked && member.linkDead && this.provedAlive(member)) member.linkDead = false;
+      this.members.updateRoutable(member);
     }
   }
 
@@ -99,6 +98,7 @@ export class Health {
   /** A link to the member is open: what we said against it does not hold any more. */
   found(member: Member): void {
     member.linkDead = false;
+    member.stale = false;
     member.newsMs = this.context.nowMs;
     const own = member.accusations.get(this.members.self.nid);
     if (own !== undefined && !own.accusation.withdrawn) this.state(member, true);

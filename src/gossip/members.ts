@@ -52,6 +52,8 @@ export interface Member {
   /** Our own link to it died and did not come back: not routable for us. */
   linkDead: boolean;
   linkDeadMs: Millis;
+  /** Neither a link nor news of it for long: not routable for us. */
+  stale: boolean;
   routable: boolean;
   /** Least round trip measured to it; undefined: never. */
   rttMs: Millis | undefined;
@@ -165,7 +167,7 @@ export class MemberTable {
   }
 
   updateRoutable(member: Member): void {
-    const routable = member.state === "alive" && !member.linkDead;
+    const routable = member.state === "alive" && !member.linkDead && !member.stale;
     if (routable === member.routable) return;
     member.routable = routable;
     this.context.event({ type: "routable", nid: member.nid, routable });
@@ -227,6 +229,7 @@ export class MemberTable {
       newsMs: nowMs,
       linkDead: false,
       linkDeadMs: 0,
+      stale: false,
       routable: false,
       rttMs: undefined,
       dialAttempts: 0,

@@ -119,6 +119,8 @@ export function runProgram({ seed, pops, steps }: Program): SimGrid {
     pops,
     rttMs: roundTrips(),
     signHot: relayed ? "each" : "none",
+    // Whoever starts again must be able to find anybody who is left.
+    seeds: pops,
     clockOffsetS: (index) => ((index * 7919) % 7200) - 3600,
   });
   grid.startAll(500);

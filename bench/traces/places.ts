@@ -55,7 +55,10 @@ export function readPlaces(file: string): Places {
   }
   const all = geo.pops.reduce((sum, { users }) => sum + users, 0);
   let sum = 0;
-  const userShares = geo.pops.map(({ users }) => (sum += users) / all);
+  const userShares = geo.pops.map(({ users }) => {
+    sum += users;
+    return sum / all;
+  });
   const rttMs = geo.rttMs ?? matrixOf(file, geo);
   const size = geo.pops.length;
   if (rttMs.length !== size || rttMs.some((row) => row.length !== size)) {

@@ -44,7 +44,7 @@ interface GeoFile {
 
 /** @throws GeoError naming what to change in the file */
 export function readPlaces(file: string): Places {
-  const geo = JSON.parse(readFileSync(file, "utf8")) as GeoFile;
+  const geo = read(file);
   if (!Array.isArray(geo.pops) || geo.pops.length === 0) {
     throw new GeoError(`${file}: "pops" must be a list of {name, workers, users}`);
   }
@@ -70,6 +70,14 @@ export function readPlaces(file: string): Places {
     userShares,
     rttMs,
   };
+}
+
+function read(file: string): GeoFile {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as GeoFile;
+  } catch (error) {
+    throw new GeoError(`${file}: no JSON file of places: ${(error as Error).message}`);
+  }
 }
 
 function matrixOf(file: string, { pops, rttCsv }: GeoFile): number[][] {

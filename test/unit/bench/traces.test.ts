@@ -157,8 +157,8 @@ describe("replay", () => {
   });
 });
 
-test("a geo file without distances is refused with advice", () => {
-  expect(() => readPlaces(fixture("azure-sample.csv"))).toThrow();
+test("a geo file that is none is refused with advice", () => {
+  expect(() => readPlaces(fixture("azure-sample.csv"))).toThrow(/no JSON file of places/);
   expect(readPlaces(fixture("geo-sample.json")).userShares).toEqual([0.75, 1]);
 });
 

@@ -182,7 +182,19 @@ export class WaitingOrder {
   }
 }
 
-export function responseRatio(tokens: Tokens, waitedMs: Millis): number {
+/** Size below which a newcomer of priority `default` would go before it, by its key. */
+export function passedBelow({ ownKey }: Waiting): Tokens {
+  const inClass = ownKey - NEWCOMER * STEPS;
+  if (inClass >= 1) return Number.POSITIVE_INFINITY;
+  // Of a higher class, or about to miss its target.
+  if (inClass < 0.5) return 0;
+  const ratio = 0.5 / (inClass - 0.5) - 1;
+  return HEAD_START_MS / ratio;
+}
+
+const NEWCOMER = PRIORITIES.indexOf("default");
+
+function responseRatio(tokens: Tokens, waitedMs: Millis): number {
   return (waitedMs + HEAD_START_MS) / Math.max(tokens, 1);
 }
 

@@ -12,7 +12,7 @@ import { type Decision, EXCLUSIONS } from "../grid/decision.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
 import { PRIORITIES, type Task } from "../task/task.ts";
-import { type Waiting, WaitingOrder } from "./order.ts";
+import { passedBelow, type Waiting, WaitingOrder } from "./order.ts";
 
 /** Waiting requests that a wake decides anew in turns, and as many again that seem to be next. */
 const DECISIONS_PER_WAKE = 32;
@@ -105,9 +105,12 @@ export class WaitQueue<Flight> {
     return this.tickets.length;
   }
 
-  /** Every waiting request: where it would go now, and its uncached tokens there. */
-  each(visit: (row: Row, tokens: Tokens, task: Task) => void): void {
-    for (const { row, tokens, task } of this.tickets) visit(row, tokens, task);
+  /**
+   * Every waiting request: where it would go now, its uncached tokens there, and the size below
+   * which a newcomer of priority `default` would go before it.
+   */
+  each(visit: (row: Row, tokens: Tokens, passedBelow: Tokens) => void): void {
+    for (const ticket of this.tickets) visit(ticket.row, ticket.tokens, passedBelow(ticket));
   }
 
   setLimits(limits: QueueLimits): void {

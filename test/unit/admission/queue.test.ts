@@ -252,6 +252,25 @@ describe("the order of those who wait", () => {
     expect(order).toHaveLength(205);
   });
 
+  test("is told to others as the size below which a newcomer passes", () => {
+    const { turn, sizes, queue } = grid(WIDE);
+    turn("running");
+    sizes.set("large", 10_000).set("old", 10_000);
+    void turn("large", 4_500);
+    void turn("old", 0);
+    void turn("batch", 0, { priority: "batch" });
+    void turn("interactive", 0, { priority: "interactive", sloTtftMs: 1e9 });
+    queue.wake(4_500);
+    const told: number[][] = [];
+    queue.each((_row, tokens, passedBelow) => told.push([tokens, Math.round(passedBelow)]));
+    expect(told).toEqual([
+      [100, 0],
+      [10_000, 1_000],
+      [10_000, 10_000],
+      [100, Number.POSITIVE_INFINITY],
+    ]);
+  });
+
   test("a newcomer that goes before those who wait for its place starts at once", () => {
     const { turn, free, sizes } = grid(WIDE);
     turn("running");

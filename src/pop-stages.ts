@@ -3,6 +3,7 @@
  * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
  */
 import { admit, refuse } from "./admission/admit.ts";
+import { isMuchWorse } from "./admission/handover.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
@@ -52,9 +53,6 @@ export interface PopParts {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
-/** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
-const WORSE_MS_MIN = 500;
-const WORSE_TIMES = 2;
 const TIER_CEILING = 2;
 const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
 const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
@@ -155,6 +153,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    task.isLastTry = tried.length >= this.retries;
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
@@ -252,8 +251,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   declines({ handover }: Task, decision: Decision): GridError | undefined {
     if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
     const { expectedTtftMs } = handover;
-    const most = Math.max(expectedTtftMs * WORSE_TIMES, expectedTtftMs + WORSE_MS_MIN);
-    if (decision.ttftMs <= most) return undefined;
+    if (!isMuchWorse(decision.ttftMs, expectedTtftMs)) return undefined;
     const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
     return new GridError("saturated", message, { retryAfterS: this.retryAfter });
   }
@@ -300,7 +298,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
       endpoint: peers.pops.at(flight.row)?.endpointId,
       expectedTtftMs: flight.predictedTtftMs,
-      others: flight.others,
+      // Who cannot try again had better wait there than be told to go elsewhere.
+      others: task.isLastTry ? 0 : flight.others,
     };
   }
 

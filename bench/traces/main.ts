@@ -12,7 +12,7 @@ import { type Options, optionsFrom, USAGE, UsageError } from "./options.ts";
 import { GeoError } from "./places.ts";
 import type { BenchPop } from "./pop.ts";
 import type { ReplayHooks } from "./replay.ts";
-import { heading, table } from "./report.ts";
+import { calibrationLine, heading, table } from "./report.ts";
 import type { TraceRequest } from "./trace.ts";
 
 const DEFAULT_TRACE = "mooncake_conversation_trace.jsonl.gz";
@@ -67,7 +67,10 @@ function say(bench: Bench, options: Options, results: PolicyResult[]): void {
     const curves = results.map(({ row, ttftMs }) => ({ name: row.policy, ttftMs }));
     writeFileSync(options.svg, chartOf(title, curves));
   }
-  if (!options.json) return void process.stdout.write(`${table(results)}\n`);
+  if (!options.json) {
+    const calibrations = results.map(calibrationLine).join("");
+    return void process.stdout.write(`${table(results)}\n\n${calibrations}`);
+  }
   const policies = results.map(({ row }) => row);
   const said = { trace: bench.trace.name, options, policies };
   process.stdout.write(`${JSON.stringify(said, undefined, 2)}\n`);

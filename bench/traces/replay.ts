@@ -162,7 +162,7 @@ class Run {
     return {
       request,
       arrivedMs,
-      hops: 0,
+      tried: [],
       prefilled: (nowMs, hitBlocks) => {
         this.ttftMs[request.index] = nowMs - arrivedMs;
         this.hits += hitBlocks;

@@ -37,6 +37,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.handover = context.handover;
   task.arrivedMs = context.nowMs;
   task.queuedSinceMs = 0;
+  task.isLastTry = false;
   task.promptBytes = 0;
   task.promptTokens = 0;
   task.expectedOutTokens = 0;

@@ -49,6 +49,8 @@ export interface Task extends ParsedBody {
   arrivedMs: Millis;
   /** When it last had to wait in the PoP's queue; 0 = never. */
   queuedSinceMs: Millis;
+  /** It failed elsewhere as often as it may: after this there is no other endpoint. */
+  isLastTry: boolean;
   /** UTF-8 bytes of the canonical prompt. */
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */

@@ -3,7 +3,7 @@
  * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
  */
 import { admit, refuse } from "./admission/admit.ts";
-import { isMuchWorse } from "./admission/handover.ts";
+import { elsewhereFromMs } from "./admission/handover.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
@@ -153,7 +153,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
-    task.isLastTry = tried.length >= this.retries;
+    task.tried = tried;
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
@@ -212,7 +212,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
-    flight.others = this.othersThan(flight.row, decision.candidates);
+    if (this.parts.table.records[flight.row]?.pop !== undefined)
+      this.lookElsewhere(flight, decision);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
   }
@@ -249,9 +250,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   /** A peer that chose this PoP by an old picture, and has other places, decides again. */
   declines({ handover }: Task, decision: Decision): GridError | undefined {
-    if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
-    const { expectedTtftMs } = handover;
-    if (!isMuchWorse(decision.ttftMs, expectedTtftMs)) return undefined;
+    const { expectedTtftMs, elsewhereTtftMs } = handover ?? {};
+    if (elsewhereTtftMs === undefined || decision.ttftMs <= elsewhereTtftMs) return undefined;
     const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
     return new GridError("saturated", message, { retryAfterS: this.retryAfter });
   }
@@ -298,14 +298,23 @@ export class PopStages implements Stages, QueueHost<Flight> {
       leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
       endpoint: peers.pops.at(flight.row)?.endpointId,
       expectedTtftMs: flight.predictedTtftMs,
-      // Who cannot try again had better wait there than be told to go elsewhere.
-      others: task.isLastTry ? 0 : flight.others,
+      elsewhereTtftMs: flight.elsewhereTtftMs,
     };
   }
 
-  /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */
-  private othersThan(row: Row, candidates: number): number {
-    return Math.max(candidates - Math.max(this.parts.peers.siblings(row).length, 1), 0);
+  /** Its load there is an old picture: from when on would it be better off elsewhere? */
+  private lookElsewhere(flight: Flight, { row, ttftMs, socialMs, priceUsd }: Decision): void {
+    const { task } = flight;
+    // Who cannot try again had better wait there than be told to go elsewhere.
+    if (task.tried.length >= this.retries) return;
+    const { kernel, config } = this.parts;
+    const other = kernel.decide(this.ask(task, [...task.tried, row]), this.clock());
+    flight.elsewhereTtftMs = elsewhereFromMs(
+      { row, ttftMs, socialMs, priceUsd },
+      other,
+      task.sloTtftMs,
+      config.weights.priceTie,
+    );
   }
 
   observe(flight: Flight, end: AttemptEnd): void {

@@ -27,7 +27,7 @@ export const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | 
   maxCostUsd: Number.POSITIVE_INFINITY,
   slice: undefined,
   queuedSinceMs: 0,
-  isLastTry: false,
+  tried: [],
   handover: undefined,
   promptBytes: 0,
   expectedOutTokens: 0,

@@ -4,7 +4,7 @@
  * Row r of its table is worker r; rows of other PoPs' workers are candidates like its own, and a
  * request for one of them is handed over to its PoP, which decides among its own.
  */
-import { isMuchWorse } from "../../src/admission/handover.ts";
+import { elsewhereFromMs } from "../../src/admission/handover.ts";
 import { type QueueHost, WaitQueue } from "../../src/admission/queue.ts";
 import { hasPrefillRoom } from "../../src/admission/room.ts";
 import { Feedback, type Flight } from "../../src/feedback/observe.ts";
@@ -54,6 +54,7 @@ export interface Journey {
   readonly arrivedMs: number;
   /** Workers of PoPs that gave it back. */
   tried: number[];
+  givenBack: number;
   prefilled(nowMs: number, hitBlocks: number): void;
   ended(): void;
   refused(error: GridError): void;
@@ -69,10 +70,8 @@ interface JourneyTask extends Task {
 
 /** The PoP that handed a request over. */
 export interface Upstream {
-  /** TTFT that it counted on, the way there and back included. */
-  readonly hintMs: number;
-  /** Candidates that it has elsewhere; 0 = it had better wait here than be sent back. */
-  readonly others: number;
+  /** TTFT from which on it had better go elsewhere; undefined = it is not to be given back. */
+  readonly elsewhereMs: number | undefined;
   firstContent(nowMs: number): void;
   ended(nowMs: number, cachedTokens: number): void;
   /** The other PoP did not take it: it is decided again. */
@@ -208,7 +207,7 @@ export class BenchPop implements QueueHost<Flight> {
 
   explain(request: TraceRequest): ReturnType<Kernel["explain"]> {
     const nothing = () => {};
-    const journey = { request, arrivedMs: this.events.nowMs, tried: [] };
+    const journey = { request, arrivedMs: this.events.nowMs, tried: [], givenBack: 0 };
     const ends = { prefilled: nothing, ended: nothing, refused: nothing };
     const task = this.taskOf({ ...journey, ...ends }, undefined);
     return this.kernel.explain(this.ask(task, []), this.events.nowMs);
@@ -261,8 +260,9 @@ export class BenchPop implements QueueHost<Flight> {
 
   declines(task: Task, decision: Decision): GridError | undefined {
     const { upstream } = task as JourneyTask;
-    if (!this.options.gives || upstream === undefined || upstream.others === 0) return undefined;
-    if (!isMuchWorse(decision.ttftMs, upstream.hintMs)) return undefined;
+    if (upstream?.elsewhereMs === undefined || decision.ttftMs <= upstream.elsewhereMs) {
+      return undefined;
+    }
     return new GridError("saturated", "it would be much later here");
   }
 
@@ -283,23 +283,34 @@ export class BenchPop implements QueueHost<Flight> {
       this.send(flight, journey, upstream);
     } else {
       this.heard.sent(flight.row, flight.loadTokens, this.events.nowMs);
-      this.handOver(flight.row, journey, this.upstreamOf(flight, decision.candidates));
+      this.handOver(flight.row, journey, this.upstreamOf(flight, decision));
     }
     return flight;
   }
 
-  private upstreamOf(flight: Flight, candidates: number): Upstream {
+  /** As `src/pop-stages.ts` looks elsewhere. */
+  private elsewhereMs(flight: Flight, { row, ttftMs, socialMs, priceUsd }: Decision) {
+    const { journey, sloTtftMs } = flight.task as JourneyTask;
+    if (!this.options.gives || journey.givenBack >= RETRIES) return undefined;
+    const chosen = { row, ttftMs, socialMs, priceUsd };
+    const other = this.decide(flight.task, [...journey.tried, ...this.behindDoorOf(row)]);
+    return elsewhereFromMs(chosen, other, sloTtftMs, this.options.weights.priceTie);
+  }
+
+  private behindDoorOf(row: number): number[] {
+    return workersOf(this.place, this.place.popOf[row]);
+  }
+
+  private upstreamOf(flight: Flight, decision: Decision): Upstream {
     const { journey } = flight.task as JourneyTask;
-    const behind = workersOf(this.place, this.place.popOf[flight.row]);
-    const isLast = journey.tried.length >= RETRIES * behind.length;
     return {
-      hintMs: flight.predictedTtftMs,
-      others: isLast ? 0 : candidates - behind.length,
+      elsewhereMs: this.elsewhereMs(flight, decision),
       firstContent: (nowMs) => this.firstContent(flight, nowMs),
       ended: (_nowMs, cachedTokens) => this.end(flight, cachedTokens),
       refused: () => {
         this.feedback.failed(flight);
-        this.enter({ ...journey, tried: [...journey.tried, ...behind] });
+        const tried = [...journey.tried, ...this.behindDoorOf(flight.row)];
+        this.enter({ ...journey, tried, givenBack: journey.givenBack + 1 });
       },
     };
   }

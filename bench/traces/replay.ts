@@ -163,6 +163,7 @@ class Run {
       request,
       arrivedMs,
       tried: [],
+      givenBack: 0,
       prefilled: (nowMs, hitBlocks) => {
         this.ttftMs[request.index] = nowMs - arrivedMs;
         this.hits += hitBlocks;

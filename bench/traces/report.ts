@@ -39,11 +39,11 @@ export function calibrationLine({ row, calibration }: PolicyResult): string {
   const { predictedTtftMs, observedTtftMs, ttftErrorMs } = calibration;
   const { predictedHits, observedHits, hitError } = calibration;
   const share = (part: number) => `${(part * 100).toFixed(2)} %`;
+  const [predicted, observed] = [seconds(predictedTtftMs), seconds(observedTtftMs)];
   return (
-    `${row.policy}, from the choice of a worker on: TTFT predicted ${seconds(predictedTtftMs)} s, ` +
-    `observed ${seconds(observedTtftMs)} s, mean error ${seconds(ttftErrorMs)} s; of all prompt ` +
-    `tokens hits predicted ${share(predictedHits)}, observed ${share(observedHits)}, ` +
-    `mispredicted ${share(hitError)}\n`
+    `${row.policy}, from the choice of a worker on: TTFT predicted ${predicted} s, observed ` +
+    `${observed} s, mean error ${seconds(ttftErrorMs)} s; of all prompt tokens hits predicted ` +
+    `${share(predictedHits)}, observed ${share(observedHits)}, mispredicted ${share(hitError)}\n`
   );
 }
 

@@ -27,8 +27,8 @@ export interface Flight {
   /** What of them counts as load of the row: its part, where it stands for several endpoints. */
   readonly loadTokens: Tokens;
   readonly sentMs: Millis;
-  /** Eligible endpoints elsewhere at the time of the choice. */
-  others: number;
+  /** Of a hand-over: from which time to first token on it had better gone elsewhere. */
+  elsewhereTtftMs: Millis | undefined;
   /** Still counted in `ownTokens`: no first token yet. */
   prefilling: boolean;
   open: boolean;
@@ -90,7 +90,7 @@ export class Feedback {
       uncachedTokens,
       loadTokens,
       sentMs: nowMs,
-      others: 0,
+      elsewhereTtftMs: undefined,
       prefilling: true,
       open: true,
       assumption: undefined,

@@ -1,6 +1,6 @@
 /** One inference request after parsing: everything admission, kernel and forward need to know. */
 import type { Handover } from "../grid/handover.ts";
-import type { Millis, Tokens, Usd } from "../grid/units.ts";
+import type { Millis, Row, Tokens, Usd } from "../grid/units.ts";
 
 export const ROUTES = ["chat", "completions", "embeddings"] as const;
 export type Route = (typeof ROUTES)[number];
@@ -49,8 +49,8 @@ export interface Task extends ParsedBody {
   arrivedMs: Millis;
   /** When it last had to wait in the PoP's queue; 0 = never. */
   queuedSinceMs: Millis;
-  /** It failed elsewhere as often as it may: after this there is no other endpoint. */
-  isLastTry: boolean;
+  /** Where it failed before it is decided (again). */
+  tried: readonly Row[];
   /** UTF-8 bytes of the canonical prompt. */
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */

@@ -98,7 +98,7 @@ export class BenchGrid {
       this.every(SURVEY_MS, words, () => pop.survey());
       if (this.pops.length === 1) continue;
       this.every(gossipMs, words, () => {
-        this.pops.forEach((_, other) => this.gossip(index, other));
+        for (const other of this.pops.keys()) this.gossip(index, other);
       });
       this.every(digestMs, words, () => this.tellDigests(pop));
     }

@@ -4,9 +4,10 @@
  * with other routers' policies.
  */
 import { existsSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { Bench, type PolicyResult } from "./bench.ts";
 import { chartOf } from "./chart.ts";
+import { traceFolder } from "./folder.ts";
 import { readTrace, TraceError } from "./formats.ts";
 import { type Options, optionsFrom, USAGE, UsageError } from "./options.ts";
 import { GeoError } from "./places.ts";
@@ -17,12 +18,6 @@ import type { TraceRequest } from "./trace.ts";
 
 const DEFAULT_TRACE = "mooncake_conversation_trace.jsonl.gz";
 const LINE_WIDTH = 60;
-
-/** Where public traces lie: GRIDPOINT_TRACES, else beside the checkout. */
-function defaultTrace(): string {
-  const beside = fileURLToPath(new URL("../../../shared/traces", import.meta.url));
-  return `${process.env.GRIDPOINT_TRACES ?? beside}/${DEFAULT_TRACE}`;
-}
 
 function showExplanation(pop: BenchPop, request: TraceRequest): void {
   const { index, inputTokens, blocks } = request;
@@ -45,7 +40,7 @@ function hooksFor(policy: string, { explain }: Options): ReplayHooks {
 async function main(): Promise<void> {
   const options = optionsFrom(process.argv.slice(2));
   if (options === undefined) return void process.stdout.write(USAGE);
-  const file = options.trace ?? defaultTrace();
+  const file = options.trace ?? join(traceFolder(), DEFAULT_TRACE);
   if (!existsSync(file)) {
     const advice = "say --trace FILE, or set GRIDPOINT_TRACES to a folder of public traces";
     process.stderr.write(`skipped: there is no ${file}; ${advice}\n`);

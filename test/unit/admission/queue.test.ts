@@ -247,8 +247,8 @@ describe("the order of those who wait", () => {
     expect(queue.length).toBe(205);
     const order = serve(1_100, 100);
     const last = order.findLastIndex((id) => id.startsWith("other"));
-    // 10,000 tokens of its own, as many of the other's, and one step of 16,384 between them.
-    expect(last).toBeLessThan(10 + 5 + 17 + 5);
+    // 10,000 tokens of its own, as many of the other's, and one step of 8,192 between them.
+    expect(last).toBeLessThan(10 + 5 + 9 + 3);
     expect(order).toHaveLength(205);
   });
 

@@ -16,6 +16,14 @@ import { passedBelow, type Waiting, WaitingOrder } from "./order.ts";
 
 /** Waiting requests that a wake decides anew in turns, and as many again that seem to be next. */
 const DECISIONS_PER_WAKE = 32;
+/** Turns that come to be as time passes: many wakes within a ms share them. */
+const TURNS_PER_MS = 16;
+/**
+ * The order is made anew after so long, and for each that waits after so much more: with it, it
+ * takes a twentieth of a core at most, however many wait.
+ */
+const ORDER_MS = 2;
+const ORDER_MS_EACH = 0.02;
 /** Rows of the largest table. */
 const ROWS_MAX = 4_096;
 
@@ -91,6 +99,9 @@ export class WaitQueue<Flight> {
   /** Each ticket is decided anew once per round. */
   private round = 0;
   private roundIsOver = true;
+  private turns = 0;
+  private wokenMs: Millis = Number.NEGATIVE_INFINITY;
+  private arrangeAtMs: Millis = Number.NEGATIVE_INFINITY;
   /** How many are counted at each place so far. */
   private readonly counted = new Uint32Array(ROWS_MAX);
   private planning = false;
@@ -148,23 +159,23 @@ export class WaitQueue<Flight> {
   wake(nowMs: Millis): void {
     if (this.tickets.length === 0 || this.planning) return;
     this.planning = true;
-    this.order.arrange(this.tickets, nowMs);
+    this.arrange(nowMs);
     this.forgetCounts();
     if (this.roundIsOver) this.round++;
-    let turns = DECISIONS_PER_WAKE;
+    this.addTurns(nowMs);
     let starts = DECISIONS_PER_WAKE;
     const kept: Ticket<Flight>[] = [];
     for (const ticket of this.tickets) {
-      const isTurn = turns > 0 && ticket.round !== this.round;
+      const isTurn = this.turns >= 1 && ticket.round !== this.round;
       const isNext = !isTurn && starts > 0 && this.isNext(ticket.row);
-      if (isTurn) turns--;
+      if (isTurn) this.turns--;
       else if (isNext) starts--;
       if ((isTurn || isNext) && this.retry(ticket)) continue;
       this.count(ticket);
       kept.push(ticket);
     }
     this.tickets = kept;
-    this.roundIsOver = turns > 0;
+    this.roundIsOver = this.turns >= 1;
     if (kept.length === 0) this.order.clear();
     this.planning = false;
   }
@@ -289,6 +300,19 @@ export class WaitQueue<Flight> {
     this.order.left(task);
     this.lengths[classOf(task)]--;
     this.bytes -= task.body.length;
+  }
+
+  /** Between two arrangements a newcomer is put where it belongs, which nearly keeps the order. */
+  private arrange(nowMs: Millis): void {
+    if (nowMs < this.arrangeAtMs) return;
+    this.order.arrange(this.tickets, nowMs);
+    this.arrangeAtMs = nowMs + ORDER_MS + this.tickets.length * ORDER_MS_EACH;
+  }
+
+  private addTurns(nowMs: Millis): void {
+    const sinceMs = Math.max(nowMs - this.wokenMs, 0);
+    this.turns = Math.min(this.turns + sinceMs * TURNS_PER_MS, DECISIONS_PER_WAKE);
+    this.wokenMs = nowMs;
   }
 
   /** Nobody is counted before it at that place, which has room. */

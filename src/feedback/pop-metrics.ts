@@ -46,6 +46,10 @@ const OVERHEAD = "From the whole request body to sending it on, without the wait
 const TTFT = "Streams: from the whole request body to the first content token.";
 const TTFT_ERROR = "Absolute difference of predicted and observed time to first token.";
 const JITTER = "Mean absolute deviation of the gaps between tokens, per stream.";
+const TTFT_SUM =
+  "Streams: from the choice of an endpoint to the first content token, predicted and observed.";
+const PREFIX_ERROR =
+  "Prompt tokens by which expected and reported KV cache hits differ, request by request.";
 const PREFIX = "Prompt tokens expected in, and reported from, the chosen endpoint's KV cache.";
 
 export class PopMetrics {
@@ -68,6 +72,8 @@ export class PopMetrics {
   private readonly jitter: Histogram;
   private readonly tokens: Record<"prompt" | "cached" | "completion", Counter>;
   private readonly prefix: Record<"predicted" | "observed", Counter>;
+  private readonly prefixError: Counter;
+  private readonly firstTokens: Record<"predicted" | "observed", Counter>;
 
   constructor(table: EndpointTable, index: IndexReading, queueLength: () => number) {
     this.table = table;
@@ -106,6 +112,17 @@ export class PopMetrics {
     };
     const prefix = byLabel("prefix_hit_tokens", PREFIX, "kind");
     this.prefix = { predicted: prefix.labels("predicted"), observed: prefix.labels("observed") };
+    this.prefixError = this.registry
+      .counter({ name: "gridpoint_prefix_hit_error_tokens_total", help: PREFIX_ERROR })
+      .labels();
+    const firsts = this.registry.counter({
+      ...{ name: "gridpoint_choice_to_first_token_seconds_total", help: TTFT_SUM },
+      labels: ["kind"],
+    });
+    this.firstTokens = {
+      predicted: firsts.labels("predicted"),
+      observed: firsts.labels("observed"),
+    };
     this.readings(index, queueLength);
   }
 
@@ -127,6 +144,8 @@ export class PopMetrics {
     this.ttft.labels(tier).observe((nowMs - flight.task.arrivedMs) / 1000);
     const error = nowMs - flight.sentMs - flight.predictedTtftMs;
     this.ttftError.observe(Math.abs(error) / 1000);
+    this.firstTokens.predicted.add(flight.predictedTtftMs / 1000);
+    this.firstTokens.observed.add((nowMs - flight.sentMs) / 1000);
   }
 
   usage(flight: Flight, usage: Usage): void {
@@ -136,6 +155,7 @@ export class PopMetrics {
     this.tokens.cached.add(usage.cachedTokens);
     this.prefix.predicted.add(flight.matchedTokens);
     this.prefix.observed.add(usage.cachedTokens);
+    this.prefixError.add(Math.abs(usage.cachedTokens - flight.matchedTokens));
   }
 
   ended(flight: Flight, end: Ended): void {

@@ -80,6 +80,8 @@ export interface EndpointRecord {
   loadErrors: number;
   requests: number;
   failures: number;
+  /** How often its prefill rate was seen. */
+  rateSamples: number;
   /** In this busy period a prefill ended unseen (a plain answer, one given up): no rate from it. */
   busyMixed: boolean;
   /** Predicted against observed, as exponentially weighted means. */
@@ -143,6 +145,7 @@ export class EndpointTable {
       loadErrors: 0,
       requests: 0,
       failures: 0,
+      rateSamples: 0,
       busyMixed: false,
       ttftErrorMs: 0,
       retired: false,

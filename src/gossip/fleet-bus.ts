@@ -12,7 +12,7 @@ import type { MemberView } from "./view.ts";
 
 export type FleetEvent =
   | { type: "member"; nid: Nid; state: MemberState }
-  | { type: "routable"; nid: Nid; routable: boolean }
+  | { type: "routable"; nid: Nid; routable: boolean; reachable: boolean }
   | { type: "hot"; nid: Nid }
   /** Null: the key is deleted. */
   | { type: "cold"; nid: Nid; key: string; value: Uint8Array | null }

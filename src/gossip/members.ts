@@ -54,6 +54,9 @@ export interface Member {
   linkDeadMs: Millis;
   /** Neither a link nor news of it for long: not routable for us. */
   stale: boolean;
+  /** Live, and neither `linkDead` nor `stale`: what was sent there may still come back. */
+  reachable: boolean;
+  /** Reachable and not suspect: new work may go there. */
   routable: boolean;
   /** Least round trip measured to it; undefined: never. */
   rttMs: Millis | undefined;
@@ -167,10 +170,12 @@ export class MemberTable {
   }
 
   updateRoutable(member: Member): void {
-    const routable = member.state === "alive" && !member.linkDead && !member.stale;
-    if (routable === member.routable) return;
+    const reachable = this.isLive(member) && !member.linkDead && !member.stale;
+    const routable = reachable && member.state === "alive";
+    if (routable === member.routable && reachable === member.reachable) return;
     member.routable = routable;
-    this.context.event({ type: "routable", nid: member.nid, routable });
+    member.reachable = reachable;
+    this.context.event({ type: "routable", nid: member.nid, routable, reachable });
   }
 
   /** Forgets graves older than a day. */
@@ -230,6 +235,7 @@ export class MemberTable {
       linkDead: false,
       linkDeadMs: 0,
       stale: false,
+      reachable: false,
       routable: false,
       rttMs: undefined,
       dialAttempts: 0,

@@ -10,6 +10,8 @@ export interface MemberView {
   state: MemberState;
   /** Alive, and no link of ours to it is broken: new work may go there. */
   routable: boolean;
+  /** Live, and no link of ours to it is broken: what runs there may still end well. */
+  reachable: boolean;
   epoch: number;
   inc: number;
   address: string;
@@ -34,6 +36,7 @@ export function viewOf(member: Member, nowMs: Millis): MemberView {
     nid: member.nid,
     state: member.state,
     routable: member.routable,
+    reachable: member.reachable,
     epoch: claim.epoch,
     inc: claim.inc,
     address: claim.address,

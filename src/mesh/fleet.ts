@@ -282,7 +282,7 @@ export class GossipFleet implements Fleet {
 
   /** Everything but the card, as it stands now. */
   private popOf(member: Member): Omit<FleetPop, "card"> {
-    const { members, links } = (this.mesh as Mesh).core;
+    const { links } = (this.mesh as Mesh).core;
     let jitterMs: Millis = 0;
     for (const link of links.values()) if (link.peer === member.nid) jitterMs = link.jitterMs;
     return {
@@ -291,7 +291,7 @@ export class GossipFleet implements Fleet {
       rttMs: member.rttMs ?? Number.NaN,
       jitterMs,
       state: member.state,
-      reachable: members.isLive(member) && !member.linkDead,
+      reachable: member.reachable,
     };
   }
 

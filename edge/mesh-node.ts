@@ -1,10 +1,8 @@
 /**
  * Gossip on Node: `ws` as server on the PoP's own port and as client, the identity from files, the
- * epoch on disk. Frames are small and already dense: no compression on either side, since it costs
- * memory per socket and invites bombs.
+ * epoch on disk.
  */
 import { readFileSync } from "node:fs";
-import type { IncomingMessage, Server } from "node:http";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
@@ -14,6 +12,7 @@ import type { Clock, Log, Rng } from "../src/grid/effects.ts";
 import { GossipFleet } from "../src/mesh/fleet.ts";
 import type { LinkSocket } from "../src/mesh/link.ts";
 import { certificateBytes, type Identity, loadIdentity, nidOf } from "./identity.ts";
+import { SOCKET_BOUNDS, type UpgradePath } from "./node-upgrade.ts";
 
 export interface NodeFleetOptions {
   pop: string;
@@ -27,8 +26,8 @@ export interface NodeFleetOptions {
 
 export interface NodeFleet {
   fleet: GossipFleet;
-  /** Takes the gossip path of the server's upgrades. */
-  attach(server: Server): void;
+  /** The gossip path of the server's upgrades. */
+  link: UpgradePath;
   /** Begins to gossip. `url`: where other PoPs reach this one's door. */
   start(url: string): void;
   close(): Promise<void>;
@@ -37,9 +36,6 @@ export interface NodeFleet {
 /** A renewed certificate is seen after this long. */
 const RENEWAL_MS = 30_000;
 const HANDSHAKE_MS = 5_000;
-/** A frame of ours is one WebSocket message in one fragment. */
-const MAX_FRAGMENTS = 64;
-const MAX_BUFFERED_CHUNKS = 1_024;
 
 /** @throws IdentityError when the files of the identity do not fit together. */
 export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
@@ -47,12 +43,7 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
   const identity = loadIdentity(config, pop, folder);
   for (const warning of identity.warnings) log("warn", "identity", { warning });
   const limits = gossipLimits(config);
-  const bounds = {
-    maxPayload: limits.frameBytes,
-    perMessageDeflate: false,
-    maxFragments: MAX_FRAGMENTS,
-    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
-  };
+  const bounds = { ...SOCKET_BOUNDS, maxPayload: limits.frameBytes };
   const address = (url: string) => linkAddress(url, config.path) as string;
   const fleet = new GossipFleet({
     core: {
@@ -82,12 +73,12 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
   let started = false;
   return {
     fleet,
-    attach: (http) => {
-      http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-        const path = (request.url ?? "").split("?", 1)[0];
-        if (path !== config.path || !started) return refuse(socket, path !== config.path);
+    link: {
+      path: config.path,
+      upgrade: (request, socket, head) => {
+        if (!started) return refuse(socket);
         server.handleUpgrade(request, socket, head, (peer) => fleet.accept(peer as LinkSocket));
-      });
+      },
     },
     start: (url) => {
       started = true;
@@ -117,9 +108,8 @@ export function routed(via: Record<string, string>, text: string): string {
   return `${scheme}${target.protocol === "https:" ? "s" : ""}://${target.host}${rest}`;
 }
 
-function refuse(socket: Duplex, unknown: boolean): void {
-  const status = unknown ? "404 Not Found" : "503 Service Unavailable";
-  socket.on("error", () => socket.destroy());
+function refuse(socket: Duplex): void {
+  const status = "503 Service Unavailable";
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
 }
 

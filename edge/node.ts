@@ -5,11 +5,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import kernelModule from "#kernel-module";
-import { createPop, type Log, malformed, type Pop, type PopConfig } from "../src/index.ts";
+import { createPop, type Exchange, type Log, malformed, type Pop } from "../src/index.ts";
+import type { PopConfig } from "../src/index.ts";
 import type { Fleet } from "../src/grid/fleet.ts";
 import type { KernelExports } from "../src/kernel/wasm.ts";
 import { createNodeFleet, type NodeFleet, type NodeFleetOptions } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
+import { isWebSocket, NodeUpgrades } from "./node-upgrade.ts";
 import { bufferedRandom } from "./random.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
@@ -55,11 +57,12 @@ export async function serveNode(
     connectionsCheckingInterval: Math.min(1_000, config.limits.headerTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
+    shouldUpgradeCallback: isWebSocket,
   });
   server.maxConnections = config.limits.connections;
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
   server.on("clientError", refuseMalformed);
-  gossip?.attach(server);
+  const upgrades = new NodeUpgrades(server, gossip?.link, (exchange) => enter(pop, exchange));
   try {
     await listen(server, config.listen.host, config.listen.port);
   } catch (error) {
@@ -81,6 +84,7 @@ export async function serveNode(
     close: async () => {
       await pop.close();
       await gossip?.close();
+      await upgrades.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await transport.close();
@@ -97,18 +101,13 @@ function joinGrid(
 }
 
 function handle(pop: Pop, incoming: IncomingMessage, outgoing: ServerResponse): void {
-  const target = incoming.url as string;
-  const url = target.startsWith("/") ? target : pathOf(target);
-  const exchange = new NodeExchange(incoming, outgoing, url);
-  // All that Hono's router reads of a Request; the handlers only use the Exchange.
-  const request = { method: incoming.method, url: `http://pop${exchange.path}` } as Request;
-  void pop.fetch(request, { exchange, sent: SENT });
+  enter(pop, new NodeExchange(incoming, outgoing));
 }
 
-/** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */
-function pathOf(target: string): string {
-  const url = URL.parse(target);
-  return url === null ? "/*" : url.pathname + url.search;
+/** A method and a path are all that Hono's router reads of a Request; handlers use the Exchange. */
+function enter(pop: Pop, exchange: Exchange): void {
+  const { method, path } = exchange;
+  void pop.fetch({ method, url: `http://pop${path}` } as Request, { exchange, sent: SENT });
 }
 
 /** What the HTTP parser refuses still gets an answer that says why. */

@@ -60,6 +60,7 @@ export interface Member {
   routable: boolean;
   /** Least round trip measured to it; undefined: never. */
   rttMs: Millis | undefined;
+  jitterMs: Millis;
   dialAttempts: number;
   dialAtMs: Millis;
   /** We told somebody that it is down, last. */
@@ -238,6 +239,7 @@ export class MemberTable {
       reachable: false,
       routable: false,
       rttMs: undefined,
+      jitterMs: 0,
       dialAttempts: 0,
       dialAtMs: nowMs,
       toldMs: Number.NEGATIVE_INFINITY,

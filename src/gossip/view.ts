@@ -21,8 +21,10 @@ export interface MemberView {
   capacity: number;
   /** Least round trip measured to it; undefined: no link yet. */
   rttMs: Millis | undefined;
-  /** Its last load report and how old that is; never told too young. */
-  load: { seq: number; ageMs: Millis; content: Uint8Array } | undefined;
+  /** How much longer than that the last round trips took, on average. */
+  jitterMs: Millis;
+  /** Its last load report, how old that is and when it was made, never told too young. */
+  load: { seq: number; ageMs: Millis; atMs: Millis; content: Uint8Array } | undefined;
   cold: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -44,9 +46,11 @@ export function viewOf(member: Member, nowMs: Millis): MemberView {
     roles: certificate.roles,
     capacity: certificate.capacity,
     rttMs: member.rttMs,
+    jitterMs: member.jitterMs,
     load: hot && {
       seq: hot.seq,
       ageMs: hot.ageMs + nowMs - hot.receivedMs,
+      atMs: hot.receivedMs - hot.ageMs,
       content: hot.content,
     },
     cold,

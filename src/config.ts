@@ -30,8 +30,12 @@ export interface PopConfig {
     bodyTimeoutMs: number;
     headerTimeoutMs: number;
     connections: number;
+    binding: "late" | "early";
     queueLength: number;
+    queueBytes: number;
     queueWaitMs: number;
+    queueBatchWaitMs: number;
+    queueAgeMs: number;
     heldBytes: number;
     eventBytes: number;
     responseBytes: number;
@@ -150,8 +154,10 @@ const Endpoint = knob.section({
   priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
   // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
   maxInFlight: knob.count("requests", 1, 100_000, 256),
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
-  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 8_192),
+  // Work in prefill there at which it gets no more. Higher: what follows sits in the engine's
+  // queue, where it cannot be moved. Lower: gaps of a round trip between two prefills. A learned
+  // rate above 8,000 tokens per second raises it.
+  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 1_024),
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),
   kvTokens: knob.unset("tokens", 1, 1_000_000_000),
@@ -188,9 +194,20 @@ const Limits = knob.sectionOr({
   headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),
   // Open client sockets; the next one is refused. Keep below the process's file limit / 2.
   connections: knob.count("connections", 1, 1_000_000, 16_384),
-  // Requests that wait for an engine. Fewer: 429 earlier. More: they wait longer than they live.
-  queueLength: knob.count("requests", 0, 1_000_000, 1_024),
+  // late: a request waits here, where it can still move, until an engine can start it. early: it
+  // is sent to the cheapest engine at once and waits there, in that engine's order.
+  binding: knob.choice(["late", "early"], "late"),
+  // Requests of one class that wait for an engine. Fewer: 429 earlier. More: they wait longer than
+  // they live, and each wake looks at all of them, about 20 ns each.
+  queueLength: knob.count("requests", 0, 65_536, 1_024),
+  // Bodies of all that wait: what a queue of long prompts may hold of the memory.
+  queueBytes: knob.count("bytes", 0, 64 * KIB * MIB, 256 * MIB),
   queueWaitMs: knob.count("ms", 0, HOUR, 30 * SECOND),
+  // Of priority batch: as long as common clients wait for an answer at all.
+  queueBatchWaitMs: knob.count("ms", 0, 24 * HOUR, 10 * MINUTE),
+  // Who has waited so long goes up one class. Longer: batch may starve for longer under a constant
+  // overload of others. Shorter: it takes part in a burst that it could sit out.
+  queueAgeMs: knob.count("ms", 1, 24 * HOUR, 30 * SECOND),
   // What a stream may send before its first content and still be retried elsewhere unseen.
   heldBytes: knob.count("bytes", KIB, 64 * MIB, 256 * KIB),
   // One SSE event; 1 MiB holds the largest tool call or log-probability event seen.

@@ -9,8 +9,10 @@ import { WebSocket, WebSocketServer } from "ws";
 import { type GossipConfig, gossipLimits, linkAddress } from "../src/config-gossip.ts";
 import { parseCertificate, sameBytes } from "../src/gossip/identity.ts";
 import type { Clock, Log, Rng } from "../src/grid/effects.ts";
+import { mayClaim } from "../src/mesh/claims.ts";
 import { GossipFleet } from "../src/mesh/fleet.ts";
 import type { LinkSocket } from "../src/mesh/link.ts";
+import { MeshBus } from "../src/mesh/mesh-bus.ts";
 import { certificateBytes, type Identity, loadIdentity, nidOf } from "./identity.ts";
 import { SOCKET_BOUNDS, type UpgradePath } from "./node-upgrade.ts";
 
@@ -45,52 +47,56 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
   const limits = gossipLimits(config);
   const bounds = { ...SOCKET_BOUNDS, maxPayload: limits.frameBytes };
   const address = (url: string) => linkAddress(url, config.path) as string;
-  const fleet = new GossipFleet({
-    core: {
-      certificate: identity.certificate,
-      keyring: identity.keyring,
-      seeds: config.seeds.map(address),
-      limits,
-      rng,
-      persistedEpoch: identity.persistedEpoch,
-    },
-    clock,
-    unixMs: () => Date.now(),
-    timers: { setTimeout, clearTimeout },
-    log,
-    dial: (to) =>
-      new WebSocket(routed(config.via, to), {
-        ...bounds,
-        handshakeTimeout: HANDSHAKE_MS,
-        followRedirects: false,
-      }) as LinkSocket,
-    nidOf: (name) => nidOf(config.grid, name),
-    route: (url) => routed(config.via, url),
-    saveEpoch: identity.saveEpoch,
-  });
+  const timers = { setTimeout, clearTimeout };
+  const fleet = new GossipFleet({ clock, timers, log, route: (url) => routed(config.via, url) });
+  const nidOfPop = (name: string) => nidOf(config.grid, name);
+  const join = (url: string): MeshBus =>
+    new MeshBus({
+      core: {
+        address: address(url),
+        certificate: identity.certificate,
+        keyring: identity.keyring,
+        seeds: config.seeds.map(address),
+        ...{ limits, rng },
+        persistedEpoch: identity.persistedEpoch,
+        signHot: "none",
+        accept: (author, key, value) => mayClaim(author, key, value, nidOfPop),
+      },
+      ...{ clock, timers, log },
+      unixMs: () => Date.now(),
+      dial: (to) =>
+        new WebSocket(routed(config.via, to), {
+          ...bounds,
+          handshakeTimeout: HANDSHAKE_MS,
+          followRedirects: false,
+        }) as LinkSocket,
+      saveEpoch: identity.saveEpoch,
+    });
   const server = new WebSocketServer({ ...bounds, noServer: true, clientTracking: false });
-  const renewal = renewLater(config, folder, identity, fleet, log);
-  let started = false;
+  let bus: MeshBus | undefined;
+  const renewal = renewLater(config, folder, identity, (bytes) => bus?.renew(bytes), log);
   return {
     fleet,
     link: {
       path: config.path,
       upgrade: (request, socket, head) => {
-        if (!started) return refuse(socket);
-        server.handleUpgrade(request, socket, head, (peer) => fleet.accept(peer as LinkSocket));
+        const open = bus;
+        if (open === undefined) return refuse(socket);
+        server.handleUpgrade(request, socket, head, (peer) => open.accept(peer as LinkSocket));
       },
     },
     start: (url) => {
-      started = true;
       if (/\/\/(0\.0\.0\.0|\[::\])(:|$)/.test(url)) {
         log("warn", "no address for other PoPs", { url, hint: "set peers.url" });
       }
-      fleet.start(address(url));
+      bus = join(url);
+      fleet.start(bus);
+      bus.start();
     },
     close: async () => {
-      started = false;
       clearInterval(renewal);
       await fleet.leave();
+      bus = undefined;
     },
   };
 }
@@ -118,7 +124,7 @@ function renewLater(
   config: GossipConfig,
   folder: string,
   identity: Identity,
-  fleet: GossipFleet,
+  renew: (certificate: Uint8Array) => void,
   log: Log,
 ) {
   if (config.certificate === undefined) return undefined;
@@ -132,7 +138,7 @@ function renewLater(
       if (!sameBytes(parseCertificate(next).certificate.publicKey, identity.publicKey)) {
         throw new Error("it is for another key; a restart takes both");
       }
-      fleet.renew(next);
+      renew(next);
       log("info", "certificate renewed", { file });
     } catch (error) {
       log("warn", "certificate not renewed", { message: (error as Error).message });

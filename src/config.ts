@@ -25,7 +25,8 @@ import * as knob from "./knob.ts";
 
 export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
-  listen: { host: string; port: number };
+  /** `tls`: names of PEM files; the door speaks https and gossip wss then. */
+  listen: { host: string; port: number; tls?: { cert: string; key: string } | undefined };
   endpoints: EndpointSpec[];
   /** No keys at all = open to everybody who can reach the port. */
   auth: {
@@ -74,6 +75,8 @@ export interface PopConfig {
     key?: string | undefined;
     open: boolean;
     url?: string | undefined;
+    /** A file of PEM certificates. */
+    ca?: string | undefined;
     inFlight: number;
     freshMs: number;
     endpoints: number;
@@ -96,6 +99,7 @@ const NAME = "1 to 64 letters, digits, dots, dashes or underscores";
 const isName = (x: string) => /^[A-Za-z0-9._-]{1,64}$/.test(x);
 const MODEL = "a model id of 1 to 256 characters without control characters";
 const isModel = (x: string) => /^[^\p{Cc}]{1,256}$/u.test(x);
+const isFile = (x: string) => /^[^\p{Cc}]{1,1024}$/u.test(x);
 /** As in x-grid-region, whose values are compared in lower case. */
 const region = v.pipe(
   knob.text("a region of 1 to 32 letters, digits or dashes", (x) => /^[a-z0-9-]{1,32}$/i.test(x)),
@@ -307,6 +311,8 @@ const Peers = knob.sectionOr({
       v.transform((x) => originOf(x) as string),
     ),
   ),
+  // Authorities trusted beside the system's, wherever this PoP dials: doors, gossip, engines.
+  ca: v.optional(knob.text("the name of a file of PEM certificates", isFile)),
   // Requests of ours at one other PoP at once: what is lost when it dies, and its protection.
   inFlight: knob.count("requests", 1, 100_000, 512),
   // How long its last load counts: two lost publications of the once a second that idle PoPs send.
@@ -327,6 +333,13 @@ const Config = knob.section({
     host: knob.textOr("a host name or address", (x) => /^[^\s/]{1,255}$/.test(x), "127.0.0.1"),
     // 0 takes a free port, which the log then names.
     port: knob.count("(port number)", 0, 65_535, 8_801),
+    // Left out: plain http and ws, for loopback, a private network or a proxy that ends TLS.
+    tls: v.optional(
+      knob.section({
+        cert: knob.text("the name of a PEM file: certificate, then its chain", isFile),
+        key: knob.text("the name of a PEM file: its private key", isFile),
+      }),
+    ),
   }),
   endpoints: knob.listOrNone(Endpoint),
   auth: Auth,

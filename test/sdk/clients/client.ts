@@ -1,0 +1,88 @@
+/**
+ * What every SDK is asked to do, and what is heard through it, in words that no SDK owns. A client
+ * is one way in which people use one SDK; the suites run each over every path to every vendor.
+ */
+import type { Dialect, Stop, Usage } from "../../vendors/scene.ts";
+
+export type Door = Dialect | "responses over WebSocket";
+
+export type WishTurn =
+  | { role: "user"; text: string; image?: { media: string; data: string } }
+  | { role: "assistant"; text?: string; calls?: { id: string; name: string; args: object }[] }
+  | { role: "tool"; results: { id: string; name: string; text: string }[] };
+
+export interface WishTool {
+  name: string;
+  description: string;
+  schema: { type: "object"; [more: string]: unknown };
+}
+
+export interface Wish {
+  model: string;
+  system?: string;
+  turns: WishTurn[];
+  tools?: WishTool[];
+  choice?: "auto" | "any" | { name: string };
+  maxTokens: number;
+  temperature?: number;
+  stops?: string[];
+}
+
+export interface Heard {
+  text: string;
+  reasoning: string;
+  calls: { name: string; args: unknown }[];
+  /** Undefined: the SDK did not say that the answer is whole. */
+  stop: Stop | undefined;
+  usage: Usage | undefined;
+  /** Stays false when the SDK threw. */
+  returned: boolean;
+}
+
+export interface Target {
+  /** `http://host:port`, without a path. */
+  base: string;
+  key: string;
+}
+
+/** What was thrown, as users would tell it apart. */
+export interface Failure {
+  /** Name of the class. */
+  name: string;
+  status?: number | undefined;
+  /** The vendor's word for it: `code`, `type` or `status` of its error object. */
+  word?: string | undefined;
+  message: string;
+}
+
+export interface Client {
+  name: string;
+  /** The protocol that it speaks. */
+  dialect: Dialect;
+  /** The door that it knocks at, where that is not the HTTP one of its dialect. */
+  door?: Door;
+  /** Parts that it does not hand to its user, or not in the right words, with the reason. */
+  deaf?: { reasoning?: string; stop?: string; usage?: string; sequence?: string };
+  plain(target: Target, wish: Wish, signal?: AbortSignal): Promise<Heard>;
+  /** Fills `heard` as the stream goes, and throws what the SDK throws. */
+  stream(target: Target, wish: Wish, heard: Heard, signal?: AbortSignal): Promise<void>;
+  failure(error: unknown): Failure;
+}
+
+export const nothing = (): Heard => ({
+  ...{ text: "", reasoning: "", calls: [], stop: undefined, usage: undefined, returned: false },
+});
+
+export const nameOf = (error: unknown): string =>
+  error instanceof Error ? error.constructor.name : typeof error;
+
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** Words of a vendor as the stops of a scene. */
+export function stopIn(words: Partial<Record<string, Stop>>, word: unknown): Stop | undefined {
+  return typeof word === "string" ? words[word] : undefined;
+}
+
+export const dataUrlOf = ({ media, data }: { media: string; data: string }): string =>
+  `data:${media};base64,${data}`;

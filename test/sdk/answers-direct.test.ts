@@ -2,4 +2,4 @@
 import { answersSuite } from "./answers.suite.ts";
 import { DIRECT } from "./stage.ts";
 
-answersSuite(DIRECT, false);
+answersSuite(DIRECT);

@@ -2,4 +2,4 @@
 import { answersSuite } from "./answers.suite.ts";
 import { THROUGH_POP } from "./stage.ts";
 
-answersSuite(THROUGH_POP, true);
+answersSuite(THROUGH_POP);

@@ -17,7 +17,7 @@ import {
   wish,
   withTools,
 } from "./scenes.ts";
-import { House, modelOf, type Stage } from "./stage.ts";
+import { House, type Stage } from "./stage.ts";
 
 const SCENES: Record<string, Scene> = {
   text: SPOKEN,
@@ -28,16 +28,15 @@ const SCENES: Record<string, Scene> = {
 
 const STOPS: readonly Stop[] = ["length", "filter", "sequence"];
 
-export function answersSuite(stages: readonly Stage[], withPop: boolean): void {
+export function answersSuite(stages: readonly Stage[]): void {
   let house: House;
   beforeAll(async () => {
-    house = await House.open(withPop);
+    house = await House.open(stages);
   });
   afterAll(() => house?.close());
 
   describe.each(stages)("$name", (stage) => {
-    const { client, vendorDialect } = stage;
-    const model = modelOf(vendorDialect);
+    const { client, vendorDialect, model } = stage;
     const vendor = () => house.vendors[vendorDialect];
     const tell = (scene: Scene): void => {
       vendor().director = () => ({ kind: "answers", scene });

@@ -3,6 +3,7 @@
  * one of its endpoints. The list of what Gridpoint speaks stands here, so a new door or engine
  * dialect is one word.
  */
+import { createHash } from "node:crypto";
 import { type Dialect, type Plot, Refusal } from "../vendors/scene.ts";
 import { VendorServer } from "../vendors/server.ts";
 import { VENDORS } from "../vendors/vendors.ts";
@@ -17,31 +18,40 @@ export const ENGINES: readonly Dialect[] = ["chat"];
 
 const NO_PLOT: Plot = { kind: "refuses", refusal: new Refusal(500, "The test has no plot.") };
 
-export const modelOf = (dialect: Dialect): string => `model-${dialect}`;
+/** Answers that make a PoP spare an endpoint for a while: they get endpoints of their own. */
+export const BUSY = [429, 503] as const;
 
 export interface Stage {
   name: string;
   client: Client;
   vendorDialect: Dialect;
   throughPop: boolean;
+  /** Of its own, so that what one stage does to an endpoint's health is not the next one's. */
+  model: string;
 }
 
 const doorOf = (client: Client): Door => client.door ?? client.dialect;
 
+function stage(client: Client, vendorDialect: Dialect, throughPop: boolean): Stage {
+  const model = `model-${vendorDialect}.${CLIENTS.indexOf(client)}`;
+  const name = throughPop ? `${client.name} > PoP > ${vendorDialect}` : client.name;
+  return { name, client, vendorDialect, throughPop, model };
+}
+
+export const busyModel = ({ model }: Stage, status: number): string => `${model}.${status}`;
+
 /** Every client at its own vendor. */
-export const DIRECT: readonly Stage[] = CLIENTS.map((client) => ({
-  ...{ name: client.name, client, vendorDialect: client.dialect, throughPop: false },
-}));
+export const DIRECT: readonly Stage[] = CLIENTS.map((client) =>
+  stage(client, client.dialect, false),
+);
 
 /** Every client at a door that exists, with every engine dialect behind it. */
 export const THROUGH_POP: readonly Stage[] = CLIENTS.filter((client) =>
   DOORS.includes(doorOf(client)),
-).flatMap((client) =>
-  ENGINES.map((dialect) => ({
-    name: `${client.name} > PoP > ${dialect}`,
-    ...{ client, vendorDialect: dialect, throughPop: true },
-  })),
-);
+).flatMap((client) => ENGINES.map((dialect) => stage(client, dialect, true)));
+
+const POP_KEY = "a-key-of-a-tenant";
+const sha256 = createHash("sha256").update(POP_KEY).digest("hex");
 
 /** The vendors, and a PoP in front of them where one is wanted. */
 export class House {
@@ -53,31 +63,43 @@ export class House {
     this.pop = pop;
   }
 
-  static async open(withPop: boolean): Promise<House> {
+  static async open(stages: readonly Stage[], config: object = {}): Promise<House> {
     const started = await Promise.all(
       Object.values(VENDORS).map(async (protocol) => {
-        const models = [modelOf(protocol.dialect)];
+        const { dialect } = protocol;
+        const models = stages.filter((one) => one.vendorDialect === dialect).flatMap(modelsOf);
         const vendor = await VendorServer.start(protocol, { models, director: () => NO_PLOT });
-        return [protocol.dialect, vendor] as const;
+        return [dialect, vendor] as const;
       }),
     );
     const vendors = Object.fromEntries(started) as Record<Dialect, VendorServer>;
-    if (!withPop) return new House(vendors, undefined);
-    const endpoints = ENGINES.map((dialect) => ({
-      id: dialect,
-      url: vendors[dialect].base,
-      engine: "openai-compatible",
-      models: [modelOf(dialect)],
-      apiKey: vendors[dialect].key,
-      ...(dialect === "chat" ? {} : { dialect }),
-    }));
-    const pop = await startPop({ endpoints, limits: { retries: 0 } });
+    const behind = stages.filter(({ throughPop }) => throughPop);
+    if (behind.length === 0) return new House(vendors, undefined);
+    const endpoints = behind.flatMap((one) =>
+      modelsOf(one).map((model) => ({
+        ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
+        ...{ engine: "openai-compatible", apiKey: vendors[one.vendorDialect].key },
+        ...(one.vendorDialect === "chat" ? {} : { dialect: one.vendorDialect }),
+      })),
+    );
+    const pop = await startPop(
+      {
+        endpoints,
+        auth: { keys: [{ sha256, tenant: "tenant" }] },
+        limits: { retries: 0 },
+        kernel: { rows: 1024 },
+        poll: { intervalMs: 2_000, successesToUp: 1 },
+        ...config,
+      },
+      { key: POP_KEY },
+    );
     return new House(vendors, pop);
   }
 
   target({ vendorDialect, throughPop }: Stage): Target {
     const vendor = this.vendors[vendorDialect];
-    return { base: throughPop ? (this.pop?.base ?? "") : vendor.base, key: vendor.key };
+    if (!throughPop) return { base: vendor.base, key: vendor.key };
+    return { base: this.pop?.base ?? "", key: POP_KEY };
   }
 
   async close(): Promise<void> {
@@ -85,3 +107,8 @@ export class House {
     for (const vendor of Object.values(this.vendors)) await vendor.stop();
   }
 }
+
+const modelsOf = (one: Stage): string[] => [
+  one.model,
+  ...BUSY.map((status) => busyModel(one, status)),
+];

@@ -334,6 +334,9 @@ function deltasOf(one: Say): { open: Fields; deltas: Fields[] } {
     deltas.push({ type: "signature_delta", signature: SIGNATURE });
     return { open: { type: "thinking", thinking: "", signature: "" }, deltas };
   }
-  const deltas = ["", ...pieces].map((partial_json) => ({ type: "input_json_delta", partial_json }));
+  const deltas = ["", ...pieces].map((partial_json) => ({
+    type: "input_json_delta",
+    partial_json,
+  }));
   return { open: { ...blockOf({ ...one, pieces: ["{}"] }) }, deltas };
 }

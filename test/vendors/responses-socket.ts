@@ -43,12 +43,18 @@ class Session {
   /** The end of each lane. */
   readonly #lanes = new Map<string, Promise<void>>();
   #count = 0;
+  #running = 0;
 
   constructor(server: VendorServer, client: WebSocket) {
     this.#server = server;
     this.#client = client;
     client.on("message", (bytes, binary) => this.#onFrame(String(bytes), binary));
     client.on("error", () => {});
+    client.on("close", () => this.#onClose());
+  }
+
+  #onClose(): void {
+    if (this.#running > 0) this.#server.leftAtMs.push(performance.now());
   }
 
   #onFrame(text: string, binary: boolean): void {
@@ -81,7 +87,10 @@ class Session {
       const history = this.#historyOf(before);
       const input = typeof body.input === "string" ? [userItem(body.input)] : (body.input ?? []);
       const items = [...history, ...(input as unknown[])];
-      const asked = readResponse({ ...pick(body), input: items, stream: true }, this.#server.models);
+      const asked = readResponse(
+        { ...pick(body), input: items, stream: true },
+        this.#server.models,
+      );
       const id = `resp_ws_${++this.#count}`;
       if (generate === false) this.#prepare(asked, id, lane, items);
       else await this.#generate(asked, id, lane, items, before);
@@ -119,17 +128,26 @@ class Session {
     const plot = this.#server.director(asked);
     if (plot.kind === "refuses") throw plot.refusal;
     const events = responseEvents(plot.scene, asked, id);
-    const upTo = plot.kind === "answers" ? events.length : Number(plot.after) || 0;
-    this.#server.active++;
-    for (const event of events.slice(0, upTo)) {
-      if (isFields(event.response)) event.response.previous_response_id = before ?? null;
-      this.#send(event, lane);
-      if (plot.kind === "answers" && plot.gapMs !== undefined) await sleep(plot.gapMs);
+    for (const { response } of events) {
+      if (isFields(response)) response.previous_response_id = before ?? null;
     }
-    this.#server.active--;
+    const upTo = plot.kind === "answers" ? events.length : Number(plot.after) || 0;
+    await this.#say(events.slice(0, upTo), lane, plot.kind === "answers" ? plot.gapMs : undefined);
     if (plot.kind === "answers") return this.#keep(id, items, plot.scene, asked);
     if (plot.how === "error") throw new Refusal(503, "The model is overloaded.");
     if (plot.how !== "silent") this.#client.terminate();
+  }
+
+  async #say(events: Fields[], lane: string | undefined, gapMs: number | undefined): Promise<void> {
+    this.#server.active++;
+    this.#running++;
+    for (const event of events) {
+      if (this.#client.readyState !== this.#client.OPEN) break;
+      this.#send(event, lane);
+      if (gapMs !== undefined) await sleep(gapMs);
+    }
+    this.#running--;
+    this.#server.active--;
   }
 
   #keep(id: string, items: unknown[], scene: Scene, asked: Asked): void {

@@ -126,9 +126,22 @@ function failure(error: unknown): Failure {
   return said;
 }
 
-function client(name: string, dialect: Dialect, modelOf: ModelOf, deaf: Client["deaf"]): Client {
+/** Of an error event before the first content some providers make an answer with that status. */
+const thrown = {
+  refused: () => "APICallError",
+  event: ["APICallError", "StreamProviderError"],
+  broken: ["APICallError"],
+};
+
+function client(
+  name: string,
+  dialect: Dialect,
+  modelOf: ModelOf,
+  deaf: Client["deaf"],
+  cut: readonly string[] = ["quiet"],
+): Client {
   return {
-    ...{ name: `ai ${name}`, dialect, deaf, failure },
+    ...{ name: `ai ${name}`, dialect, deaf, failure, throws: { ...thrown, cut } },
     plain: (target, wish, signal) => plain(modelOf(target, wish.model), wish, signal),
     stream: (target, wish, heard, signal) =>
       stream(modelOf(target, wish.model), wish, heard, signal),
@@ -150,12 +163,14 @@ export const aiCompatible = client(
     return createOpenAICompatible(options)(model);
   },
   { sequence },
+  ["InvalidResponseDataError"],
 );
 export const aiAnthropic = client(
   "anthropic",
   "messages",
   ({ base, key }, model) => createAnthropic({ apiKey: key, baseURL: `${base}/v1` })(model),
   { sequence },
+  ["NoOutputGeneratedError", "quiet"],
 );
 export const aiGoogle = client(
   "google",

@@ -8,6 +8,7 @@ import {
   messageOf,
   nameOf,
   nothing,
+  stainlessClass,
   stopIn,
   type Target,
   type Wish,
@@ -79,9 +80,7 @@ function usageOf(usage: Anthropic.Usage | Anthropic.MessageDeltaUsage): Usage {
 
 function hear(heard: Heard, message: Anthropic.Message): Heard {
   const texts = (kind: "text" | "thinking"): string =>
-    message.content
-      .map((block) => (block.type === kind ? Reflect.get(block, kind) : ""))
-      .join("");
+    message.content.map((block) => (block.type === kind ? Reflect.get(block, kind) : "")).join("");
   heard.text = texts("text");
   heard.reasoning = texts("thinking");
   heard.calls = message.content.flatMap((block) =>
@@ -112,7 +111,8 @@ async function iterate(target: Target, wish: Wish, heard: Heard, signal?: AbortS
       const { delta } = event;
       if (delta.type === "text_delta") heard.text += delta.text;
       if (delta.type === "thinking_delta") heard.reasoning += delta.thinking;
-      if (delta.type === "input_json_delta") (open.at(-1) ?? { json: "" }).json += delta.partial_json;
+      if (delta.type === "input_json_delta")
+        (open.at(-1) ?? { json: "" }).json += delta.partial_json;
     }
     if (event.type === "message_delta") {
       stop = stopIn(STOPS, event.delta.stop_reason);
@@ -142,5 +142,17 @@ const own: Pick<Client, "dialect" | "plain" | "failure"> = {
   failure,
 };
 
-export const anthropicMessages: Client = { name: "anthropic", ...own, stream: iterate };
-export const anthropicHelper: Client = { name: "anthropic .stream()", ...own, stream: help };
+function refused(status: number): string {
+  if (status === 503) return "ServiceUnavailableError";
+  return status === 529 ? "OverloadedError" : stainlessClass(status);
+}
+const thrown = { refused, event: ["APIError"] };
+
+export const anthropicMessages: Client = {
+  ...{ name: "anthropic", ...own, stream: iterate },
+  throws: { ...thrown, broken: ["APIConnectionError", "TypeError"], cut: ["quiet"] },
+};
+export const anthropicHelper: Client = {
+  ...{ name: "anthropic .stream()", ...own, stream: help },
+  throws: { ...thrown, broken: ["APIConnectionError", "AnthropicError"], cut: ["AnthropicError"] },
+};

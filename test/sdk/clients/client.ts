@@ -55,6 +55,18 @@ export interface Failure {
   message: string;
 }
 
+/** Names of the classes that an SDK throws; "quiet": it returns without saying that it is whole. */
+export interface Throws {
+  /** For an answer with that status. */
+  refused(status: number): string;
+  /** For the protocol's own error event in a stream. */
+  event: readonly string[];
+  /** For a connection that breaks, before the head and behind it. */
+  broken: readonly string[];
+  /** For a stream that ends cleanly before its end. */
+  cut: readonly string[];
+}
+
 export interface Client {
   name: string;
   /** The protocol that it speaks. */
@@ -67,6 +79,7 @@ export interface Client {
   /** Fills `heard` as the stream goes, and throws what the SDK throws. */
   stream(target: Target, wish: Wish, heard: Heard, signal?: AbortSignal): Promise<void>;
   failure(error: unknown): Failure;
+  throws: Throws;
 }
 
 export const nothing = (): Heard => ({
@@ -78,6 +91,15 @@ export const nameOf = (error: unknown): string =>
 
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
+
+/** The classes that OpenAI's and Anthropic's SDKs have for statuses. */
+export function stainlessClass(status: number): string {
+  const names: Record<number, string> = {
+    ...{ 400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError" },
+    ...{ 404: "NotFoundError", 422: "UnprocessableEntityError", 429: "RateLimitError" },
+  };
+  return names[status] ?? "InternalServerError";
+}
 
 /** Words of a vendor as the stops of a scene. */
 export function stopIn(words: Partial<Record<string, Stop>>, word: unknown): Stop | undefined {

@@ -129,6 +129,9 @@ async function stream(target: Target, wish: Wish, heard: Heard, signal?: AbortSi
 }
 
 const deaf = { sequence: "Gemini says STOP for both" };
+const throws: Client["throws"] = {
+  ...{ refused: () => "ApiError", event: ["ApiError"], broken: ["TypeError"], cut: ["quiet"] },
+};
 export const googleGenAi: Client = {
-  ...{ name: "google genai", dialect: "gemini", deaf, plain, stream, failure },
+  ...{ name: "google genai", dialect: "gemini", deaf, plain, stream, failure, throws },
 };

@@ -9,6 +9,7 @@ import {
   messageOf,
   nameOf,
   nothing,
+  stainlessClass,
   stopIn,
   type Target,
   type Wish,
@@ -154,5 +155,13 @@ const own: Pick<Client, "dialect" | "plain" | "failure" | "deaf"> = {
   deaf: { sequence: "Chat says 'stop' for both" },
 };
 
-export const openAiChat: Client = { name: "openai chat", ...own, stream: iterate };
-export const openAiChatHelper: Client = { name: "openai chat .stream()", ...own, stream: help };
+const thrown = { refused: stainlessClass, event: ["APIError"] };
+
+export const openAiChat: Client = {
+  ...{ name: "openai chat", ...own, stream: iterate },
+  throws: { ...thrown, broken: ["APIConnectionError", "TypeError"], cut: ["quiet"] },
+};
+export const openAiChatHelper: Client = {
+  ...{ name: "openai chat .stream()", ...own, stream: help },
+  throws: { ...thrown, broken: ["APIConnectionError", "OpenAIError"], cut: ["OpenAIError"] },
+};

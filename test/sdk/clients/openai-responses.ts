@@ -7,6 +7,7 @@ import {
   dataUrlOf,
   type Heard,
   nothing,
+  stainlessClass,
   type Target,
   type Wish,
   type WishTurn,
@@ -176,11 +177,30 @@ const own: Pick<Client, "dialect" | "plain" | "failure" | "deaf"> = {
   deaf: { sequence: "Responses has no stop sequences" },
 };
 
-export const openAiResponses: Client = { name: "openai responses", ...own, stream: iterate };
+const thrown = { refused: stainlessClass, event: ["ResponseFailed", "APIError"] };
+
+export const openAiResponses: Client = {
+  ...{ name: "openai responses", ...own, stream: iterate },
+  throws: { ...thrown, broken: ["APIConnectionError", "TypeError"], cut: ["quiet"] },
+};
 export const openAiResponsesHelper: Client = {
   ...{ name: "openai responses .stream()", ...own, stream: help },
+  throws: {
+    ...thrown,
+    // It wants `response.created` before everything else, and parses arguments that were cut.
+    event: [...thrown.event, "OpenAIError"],
+    broken: ["APIConnectionError", "OpenAIError"],
+    cut: ["OpenAIError", "SyntaxError", "quiet"],
+  },
 };
 export const openAiResponsesSocket: Client = {
   ...{ name: "openai ResponsesWS", ...own, stream: socket },
   door: "responses over WebSocket",
+  throws: {
+    refused: () => "WebSocketError",
+    event: ["WebSocketError", "ResponseFailed"],
+    // A socket that closes ends the iteration; the user sees a `close` event.
+    broken: ["quiet"],
+    cut: ["quiet"],
+  },
 };

@@ -55,9 +55,34 @@ function read(request: VendorRequest): Reading {
   if (method === "POST" && path === "/v1/responses") {
     return { kind: "generate", asked: readResponse(fieldsAt(body, "body"), models) };
   }
+  if (method === "POST" && path === "/v1/responses/compact") {
+    return { kind: "reply", body: compact(fieldsAt(body, "body"), models) };
+  }
   // Models and embeddings are the same for both of OpenAI's protocols.
   if (path === "/v1/chat/completions") throw new Refusal(404, `Invalid URL (${method} ${path})`);
   return CHAT.read(request);
+}
+
+/** What was said so far as one opaque item, which the next request may hold in its place. */
+function compact(body: Fields, models: readonly string[]): unknown {
+  const { turns } = readResponse(body, models);
+  const kept = listAt(body.input, "input").filter(
+    (item) => fieldsAt(item, "input").role === "user",
+  );
+  const sealed = Buffer.from(JSON.stringify(turns)).toString("base64");
+  const item = { id: "cmp_1", type: "compaction", encrypted_content: sealed };
+  const usage = usageOf({ input: 20, cached: 0, output: 8, reasoning: 0 });
+  const head = { id: "resp_cmp_1", object: "response.compaction", created_at: 1_790_000_000 };
+  return { ...head, output: [...kept, item], usage };
+}
+
+function unseal(item: Fields, where: string): AskedTurn[] {
+  const sealed = textAt(item.encrypted_content, `${where}.encrypted_content`);
+  try {
+    return JSON.parse(Buffer.from(sealed, "base64").toString()) as AskedTurn[];
+  } catch {
+    throw new Refusal(400, "The encrypted content could not be verified.", { param: where });
+  }
 }
 
 const unknown = (name: string): string => `Unknown parameter: '${name}'.`;
@@ -142,6 +167,9 @@ function readItems(items: unknown[]): { system: string[]; turns: AskedTurn[] } {
         turns.push({ role: "tool", parts: [{ kind: "result", name, text }] });
         break;
       }
+      case "compaction":
+        turns.push(...unseal(item, where));
+        break;
       case "reasoning":
         turns.push({ role: "assistant", parts: readReasoning(item, where) });
         break;

@@ -9,7 +9,14 @@ import { crossProblems } from "./config-checks.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
-import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
+import { DIALECTS } from "./grid/dialect.ts";
+import {
+  ADMISSION_STATES,
+  CAPABILITY,
+  dialectsOf,
+  ENGINE_FAMILIES,
+  TIERS,
+} from "./grid/endpoint.ts";
 import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
 import type { KernelOptions, Weights } from "./kernel/kernel.ts";
 import { TRIED_MAX } from "./kernel/kernel.ts";
@@ -133,6 +140,8 @@ const Endpoint = knob.section({
   ),
   // Says where its load and health stand; what it can do is probed all the same.
   engine: knob.choice(ENGINE_FAMILIES, "openai-compatible"),
+  // What it speaks, preferred first; left out: chat. A caller's own dialect passes untouched.
+  dialects: knob.choices(DIALECTS),
   tier: knob.choice(TIERS, "edge"),
   // Matched against x-grid-region. Default: the PoP's own region.
   region: v.optional(region),
@@ -361,6 +370,7 @@ function readNumbers(issues: readonly v.BaseIssue<unknown>[], whole: Set<string>
 function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
   const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => ({
     ...endpoint,
+    dialects: endpoint.dialects?.length ? endpoint.dialects : dialectsOf(endpoint.engine),
     region: endpoint.region ?? parsed.pop.region,
     headers: lowerCaseNames(endpoint.headers),
   }));

@@ -5,7 +5,7 @@
 import { admit, refuse } from "./admission/admit.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import type { PopConfig } from "./config.ts";
-import { openAiErrorEvent } from "./door/rescue.ts";
+import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -13,24 +13,25 @@ import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
-import { PLACE } from "./grid/endpoint.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
 import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { countHere } from "./pop-count.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
+import { readTask } from "./pop-read.ts";
 import type { Roster } from "./pop-roster.ts";
 import { surveyOf } from "./pop-survey.ts";
 import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
-import { requestIdOf, toTask } from "./task/from-exchange.ts";
-import { parseOpenAiBody } from "./task/openai.ts";
-import type { Route, Task } from "./task/task.ts";
+import { requestIdOf } from "./task/from-exchange.ts";
+import { DOORS, type Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 export interface PopParts {
   config: PopConfig;
@@ -49,8 +50,6 @@ export interface PopParts {
   metrics: PopMetrics;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 /** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
 const WORSE_MS_MIN = 500;
 const WORSE_TIMES = 2;
@@ -108,30 +107,15 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.context = this.forwardContext();
   }
 
-  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
-    const { config, estimator, kernel } = this.parts;
-    const body = parseOpenAiBody(route, bytes, decode);
-    const task = toTask(body, headers, {
-      id: this.requestId(headers),
-      tenant: caller.tenant,
+  read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
+    const id = this.requestId(exchange.headers);
+    const { standby } = this;
+    return readTask(this.parts, route, bytes, exchange, {
+      id,
+      caller,
       nowMs: this.clock(),
-      sloTtftMs: config.slo.ttftMs,
-      sloItlMs: config.slo.itlMs,
-      handover: caller.handover,
+      standby,
     });
-    if (caller.handover !== undefined) task.needs |= PLACE.own;
-    else if (this.standby) task.needs |= PLACE.other;
-    if (route === "embeddings") {
-      // Nothing of it stays in a KV cache: only its size matters.
-      task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
-    } else {
-      const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}`);
-      task.chain = hashed.chain;
-      task.promptBytes = hashed.bytes;
-      task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
-    }
-    task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
-    return task;
   }
 
   requestId(headers: Headers): string {
@@ -146,6 +130,10 @@ export class PopStages implements Stages, QueueHost<Flight> {
       models: () => models.names(),
       allowedModels: caller.models,
     });
+  }
+
+  answersHere(task: Task, exchange: Exchange): boolean {
+    return countHere(this.parts, task, exchange);
   }
 
   turn(
@@ -277,6 +265,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
+    const { dialect } = DOORS[flight.task.route];
     return new Attempt(this.context, {
       task: flight.task,
       row: flight.row,
@@ -284,7 +273,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       handover: away ? this.handover(flight) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
-      errorEvent: openAiErrorEvent,
+      errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
+      errorBody: (error) => errorBody(dialect, error, flight.task.id),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
@@ -335,7 +325,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
   private markFailure(flight: Flight, error: GridError): void {
     // A connection that went stale while idle says nothing of the engine's health.
-    if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
+    if (error.retry === "same" || error.source === "client")
+      return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
@@ -343,7 +334,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.health.failed(row, error.code, error.retryAfterS, this.clock());
       }
     }
-    if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
     this.parts.log("warn", "attempt failed", {
       request: flight.task.id,
@@ -361,8 +351,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
   }
 
-  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
-    answerError(exchange, error, task, {
+  rescue(
+    exchange: Exchange,
+    route: Route,
+    error: GridError,
+    task: Task | undefined,
+    attempts: number,
+  ): void {
+    answerError(exchange, route, error, task, {
       popId: this.parts.config.pop.id,
       requestId: task?.id ?? this.requestId(exchange.headers),
       attempts,

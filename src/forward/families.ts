@@ -3,6 +3,7 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
+import type { Dialect } from "../grid/dialect.ts";
 import {
   CAPABILITY,
   type Capability,
@@ -300,6 +301,19 @@ export function capabilityMask(capabilities: readonly Capability[]): number {
 }
 
 /** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: Pick<EndpointSpec, "engine" | "capabilities">): number {
-  return capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+export function defaultCapabilities(spec: DeclaredAbilities): number {
+  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+  return inDialects(mask, spec.dialects);
+}
+
+type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
+
+/** What OpenAI's dialect alone can ask for. */
+const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
+
+/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
+export function inDialects(mask: number, dialects: readonly Dialect[]): number {
+  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
+  if (dialects.includes("messages")) able |= CAPABILITY.count;
+  return able;
 }

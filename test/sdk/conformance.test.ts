@@ -54,7 +54,7 @@ beforeAll(async () => {
     endpoints: [
       { ...endpoint, id: "chat", url: chat.base, models: ["m"], apiKey: chat.key },
       ...(ENGINES.includes("responses")
-        ? [{ ...other, apiKey: responses.key, dialect: "responses" }]
+        ? [{ ...other, apiKey: responses.key, dialects: ["responses"] }]
         : []),
     ],
   });

@@ -35,7 +35,8 @@ export const stopped = (stop: Stop): Scene => ({ ...SPOKEN, stop });
 
 /** The smallest PNG: one transparent pixel. */
 export const PIXEL =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E" +
+  "rkJggg==";
 
 const weather = {
   name: "weather",
@@ -126,7 +127,7 @@ export function heardOf(scene: Scene, { deaf }: Client): Heard {
       one.kind === "call" ? [{ name: one.name, args: JSON.parse(one.pieces.join("")) }] : [],
     ),
     stop: scene.stop,
-    usage: scene.usage,
+    usage: deaf?.reasoningTokens === undefined ? scene.usage : { ...scene.usage, reasoning: 0 },
     returned: true,
   };
 }

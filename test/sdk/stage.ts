@@ -12,9 +12,9 @@ import { CLIENTS } from "./clients/clients.ts";
 import type { Client, Door, Target } from "./clients/client.ts";
 
 /** Doors of a PoP. */
-export const DOORS: readonly Door[] = ["chat"];
+export const DOORS: readonly Door[] = ["chat", "messages"];
 /** Dialects that an endpoint of a PoP may speak. */
-export const ENGINES: readonly Dialect[] = ["chat"];
+export const ENGINES: readonly Dialect[] = ["chat", "messages"];
 
 const NO_PLOT: Plot = { kind: "refuses", refusal: new Refusal(500, "The test has no plot.") };
 
@@ -53,6 +53,9 @@ export const THROUGH_POP: readonly Stage[] = CLIENTS.filter((client) =>
 const POP_KEY = "a-key-of-a-tenant";
 const sha256 = createHash("sha256").update(POP_KEY).digest("hex");
 
+/** Anthropic answers nobody who does not name one. */
+const VERSION = { "anthropic-version": "2026-10-21" };
+
 /** The vendors, and a PoP in front of them where one is wanted. */
 export class House {
   readonly vendors: Record<Dialect, VendorServer>;
@@ -79,7 +82,8 @@ export class House {
       modelsOf(one).map((model) => ({
         ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
         ...{ engine: "openai-compatible", apiKey: vendors[one.vendorDialect].key },
-        ...(one.vendorDialect === "chat" ? {} : { dialect: one.vendorDialect }),
+        dialects: [one.vendorDialect],
+        ...(one.vendorDialect === "messages" ? { headers: VERSION } : {}),
       })),
     );
     const pop = await startPop(

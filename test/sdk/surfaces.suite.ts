@@ -64,9 +64,13 @@ const SURFACES: Surface[] = [
     name: "anthropic: models",
     door: "messages",
     run: async (target, model) => {
-      const list = await anthropic(target).models.list();
-      expect(list.data.map(({ id }) => id)).toContain(model);
-      expect(list.data[0]?.type).toBe("model");
+      const ids: string[] = [];
+      for await (const { id, type } of anthropic(target).models.list({ limit: 7 })) {
+        expect(type).toBe("model");
+        ids.push(id);
+      }
+      expect(ids).toContain(model);
+      expect(new Set(ids).size).toBe(ids.length);
       expect(await anthropic(target).models.retrieve(model)).toMatchObject({ id: model });
       const missing = anthropic(target).models.retrieve("none");
       await expect(missing).rejects.toMatchObject({ status: 404, type: "not_found_error" });

@@ -28,11 +28,18 @@ import {
 import type { Protocol, Reading, VendorRequest } from "./server.ts";
 
 const KNOWN = {
-  body: "contents systemInstruction tools toolConfig safetySettings generationConfig cachedContent labels serviceTier store model",
+  body:
+    "contents systemInstruction tools toolConfig safetySettings generationConfig " +
+    "cachedContent labels serviceTier store model",
   generationConfig:
-    "stopSequences responseMimeType responseSchema responseJsonSchema responseModalities candidateCount maxOutputTokens temperature topP topK seed presencePenalty frequencyPenalty responseLogprobs logprobs enableEnhancedCivicAnswers speechConfig thinkingConfig imageConfig mediaResolution",
+    "stopSequences responseMimeType responseSchema responseJsonSchema responseModalities " +
+    "candidateCount maxOutputTokens temperature topP topK seed presencePenalty " +
+    "frequencyPenalty responseLogprobs logprobs enableEnhancedCivicAnswers speechConfig " +
+    "thinkingConfig imageConfig mediaResolution",
   content: "role parts",
-  part: "text thought thoughtSignature inlineData fileData functionCall functionResponse executableCode codeExecutionResult videoMetadata partMetadata mediaResolution",
+  part:
+    "text thought thoughtSignature inlineData fileData functionCall functionResponse " +
+    "executableCode codeExecutionResult videoMetadata partMetadata mediaResolution",
   functionCall: "id name args",
   functionResponse: "id name response willContinue scheduling parts",
   declaration:
@@ -150,8 +157,8 @@ function known(value: Fields, names: string, at: string): void {
   for (const name of Object.keys(value)) {
     if (all.includes(camel(name))) continue;
     const place = at === "" ? "" : ` at '${at}'`;
-    const said = `Invalid JSON payload received. Unknown name "${name}"${place}: Cannot find field.`;
-    throw new Refusal(400, said);
+    const said = `Unknown name "${name}"${place}: Cannot find field.`;
+    throw new Refusal(400, `Invalid JSON payload received. ${said}`);
   }
 }
 
@@ -295,7 +302,7 @@ function readPart(raw: Fields, where: string): AskedPart {
   return { kind: "result", name: textAt(result.name, `${where}.function_response.name`), text };
 }
 
-/** Results are objects; a plain text is by convention under `output` or, with the AI SDK, `content`. */
+/** Results are objects; a plain text is by convention under `output`, with the AI SDK `content`. */
 function resultText(response: Fields): string {
   for (const key of ["output", "result", "content"]) {
     if (typeof response[key] === "string") return response[key];

@@ -90,11 +90,7 @@ function read(request: VendorRequest): Reading {
   if (version === undefined || !VERSIONS.includes(version)) {
     throw new Refusal(400, `anthropic-version: '${version ?? ""}' is not a valid version`);
   }
-  if (method === "GET" && path === "/v1/models") {
-    const data = models.map(modelObject);
-    const ends = { first_id: models[0] ?? null, last_id: models.at(-1) ?? null };
-    return { kind: "reply", body: { data, has_more: false, ...ends } };
-  }
+  if (method === "GET" && path === "/v1/models") return page(request);
   if (method === "GET" && path.startsWith("/v1/models/")) {
     return { kind: "reply", body: modelObject(knownModel(path.slice(11), models)) };
   }
@@ -105,9 +101,18 @@ function read(request: VendorRequest): Reading {
     return { kind: "reply", body: { input_tokens: countOf(turns) } };
   }
   if (method === "POST" && path === "/v1/messages") {
-    return { kind: "generate", asked: readAsked(fieldsAt(body, "body"), models) };
+    return { kind: "generate", asked: { ...readAsked(fieldsAt(body, "body"), models), version } };
   }
   throw new Refusal(404, "Not found");
+}
+
+/** Pages of 20 unless the caller wants more or fewer. */
+function page({ query, models }: VendorRequest): Reading {
+  const from = models.indexOf(query.get("after_id") ?? "") + 1;
+  const shown = models.slice(from, from + Number(query.get("limit") ?? 20));
+  const ends = { first_id: shown[0] ?? null, last_id: shown.at(-1) ?? null };
+  const has_more = from + shown.length < models.length;
+  return { kind: "reply", body: { data: shown.map(modelObject), has_more, ...ends } };
 }
 
 /** One token per word: what the vendor counts is its own affair, that it counts all is not. */
@@ -260,26 +265,32 @@ function readImage(source: Fields, where: string): AskedPart {
   return { kind: "image", media: textAt(source.media_type, `${where}.media_type`), data };
 }
 
-function usageOf({ input, cached, output, reasoning }: Usage): Fields {
-  return {
-    input_tokens: input - cached,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: cached,
-    output_tokens: output,
-    output_tokens_details: { thinking_tokens: reasoning },
-    server_tool_use: null,
+/** The second version of the API says more. */
+const isNewer = ({ version }: Asked): boolean => version === VERSIONS[1];
+
+function usageOf({ input, cached, output, reasoning }: Usage, asked: Asked): Fields {
+  const usage = {
+    ...{ input_tokens: input - cached, cache_creation_input_tokens: 0 },
+    ...{ cache_read_input_tokens: cached, output_tokens: output },
   };
+  if (!isNewer(asked)) return usage;
+  const details = { output_tokens_details: { thinking_tokens: reasoning } };
+  return { ...usage, ...details, server_tool_use: null };
 }
 
-const usageHead = {
-  ...{ cache_creation: null, inference_geo: "not_available", service_tier: "standard" },
-  speed: "standard",
-};
+function wholeUsage(usage: Usage, asked: Asked): Fields {
+  const head = isNewer(asked)
+    ? { cache_creation: null, inference_geo: "not_available", speed: "standard" }
+    : {};
+  return { ...head, service_tier: "standard", ...usageOf(usage, asked) };
+}
 
-const skeleton = (model: string) => ({
-  ...{ id: "msg_1", type: "message", role: "assistant", model, container: null },
-  ...{ diagnostics: null, stop_details: null },
-});
+function skeleton(asked: Asked): Fields {
+  const head = { id: "msg_1", type: "message", role: "assistant", model: asked.model };
+  return isNewer(asked)
+    ? { ...head, container: null, diagnostics: null, stop_details: null }
+    : head;
+}
 
 const SIGNATURE = "c2lnbmF0dXJl";
 
@@ -297,19 +308,20 @@ const stopOf = (stop: Stop, stops: readonly string[]) => ({
   stop_sequence: stop === "sequence" ? (stops[0] ?? null) : null,
 });
 
-function message({ say, stop, usage }: Scene, { model, stops }: Asked): unknown {
-  const counted = { ...usageHead, ...usageOf(usage) };
-  return { ...skeleton(model), content: say.map(blockOf), ...stopOf(stop, stops), usage: counted };
+function message({ say, stop, usage }: Scene, asked: Asked): unknown {
+  const content = say.map(blockOf);
+  const counted = wholeUsage(usage, asked);
+  return { ...skeleton(asked), content, ...stopOf(stop, asked.stops), usage: counted };
 }
 
-function events({ say, stop, usage }: Scene, { model, stops }: Asked): [string, unknown][] {
+function events({ say, stop, usage }: Scene, asked: Asked): [string, unknown][] {
   const event = (type: string, fields: Fields = {}): [string, unknown] => [
     type,
     { type, ...fields },
   ];
-  const open = { ...usageHead, ...usageOf({ ...usage, output: 1, reasoning: 0 }) };
+  const open = wholeUsage({ ...usage, output: 1, reasoning: 0 }, asked);
   const start = { content: [], stop_reason: null, stop_sequence: null, usage: open };
-  const result = [event("message_start", { message: { ...skeleton(model), ...start } })];
+  const result = [event("message_start", { message: { ...skeleton(asked), ...start } })];
   for (const [index, one] of say.entries()) {
     const deltas = deltasOf(one);
     const content_block = deltas.open;
@@ -318,8 +330,10 @@ function events({ say, stop, usage }: Scene, { model, stops }: Asked): [string, 
     for (const delta of deltas.deltas) result.push(event("content_block_delta", { index, delta }));
     result.push(event("content_block_stop", { index }));
   }
-  const delta = { ...stopOf(stop, stops), container: null, stop_details: null };
-  result.push(event("message_delta", { delta, usage: usageOf(usage) }), event("message_stop"));
+  const more = isNewer(asked) ? { container: null, stop_details: null } : {};
+  const delta = { ...stopOf(stop, asked.stops), ...more };
+  result.push(event("message_delta", { delta, usage: usageOf(usage, asked) }));
+  result.push(event("message_stop"));
   return result;
 }
 

@@ -11,12 +11,12 @@ export function obedientScene({ turns, tools, choice, schema }: Asked): Scene {
   const tool = tools.find(({ name }) => named === undefined || name === named);
   const answered = turns.at(-1)?.role === "tool";
   if (tool !== undefined && choice !== "none" && (named !== undefined || !answered)) {
-    const pieces = inHalves(JSON.stringify(valueOf(tool.schema)));
+    const pieces = inHalves(JSON.stringify(exampleOf(tool.schema)));
     const call = { kind: "call" as const, id: "call_1", name: tool.name, pieces };
     return { say: [call], stop: "calls", usage: USAGE };
   }
   const text =
-    schema === undefined ? "CANARY_OK, at your service." : JSON.stringify(valueOf(schema));
+    schema === undefined ? "CANARY_OK, at your service." : JSON.stringify(exampleOf(schema));
   return { say: [{ kind: "text", pieces: inHalves(text) }], stop: "end", usage: USAGE };
 }
 
@@ -28,7 +28,7 @@ const inHalves = (text: string): string[] => {
 };
 
 /** A value that a JSON Schema of objects, arrays, enums and scalars allows. */
-function valueOf(schema: unknown): unknown {
+function exampleOf(schema: unknown): unknown {
   if (!isFields(schema)) return {};
   if (Array.isArray(schema.enum)) return schema.enum[0];
   switch (schema.type) {
@@ -40,11 +40,11 @@ function valueOf(schema: unknown): unknown {
     case "boolean":
       return true;
     case "array":
-      return [valueOf(schema.items)];
+      return [exampleOf(schema.items)];
     default: {
       const properties = isFields(schema.properties) ? schema.properties : ({} as Fields);
       return Object.fromEntries(
-        Object.entries(properties).map(([name, one]) => [name, valueOf(one)]),
+        Object.entries(properties).map(([name, one]) => [name, exampleOf(one)]),
       );
     }
   }

@@ -65,6 +65,8 @@ export interface Asked {
   stops: string[];
   /** The schema that the answer must follow. */
   schema?: unknown;
+  /** Version of the dialect that the caller named, where it has versions. */
+  version?: string;
   /** Chat's `stream_options.include_usage`; the others always say. */
   wantsUsage: boolean;
 }

@@ -169,7 +169,7 @@ export const aiAnthropic = client(
   "anthropic",
   "messages",
   ({ base, key }, model) => createAnthropic({ apiKey: key, baseURL: `${base}/v1` })(model),
-  { sequence },
+  { sequence, reasoningTokens: "it asks for API version 2023-06-01, which does not say" },
   ["NoOutputGeneratedError", "quiet"],
 );
 export const aiGoogle = client(

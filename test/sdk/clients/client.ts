@@ -74,7 +74,7 @@ export interface Client {
   /** The door that it knocks at, where that is not the HTTP one of its dialect. */
   door?: Door;
   /** Parts that it does not hand to its user, or not in the right words, with the reason. */
-  deaf?: { reasoning?: string; stop?: string; usage?: string; sequence?: string };
+  deaf?: { reasoning?: string; reasoningTokens?: string; sequence?: string };
   plain(target: Target, wish: Wish, signal?: AbortSignal): Promise<Heard>;
   /** Fills `heard` as the stream goes, and throws what the SDK throws. */
   stream(target: Target, wish: Wish, heard: Heard, signal?: AbortSignal): Promise<void>;

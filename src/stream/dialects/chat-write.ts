@@ -71,7 +71,8 @@ export class ChatWriter implements EventWriter {
   private name(id: string, model: string): void {
     const { options } = this;
     const object = '"object":"chat.completion.chunk"';
-    const named = `"id":${quote(answerId("chatcmpl-", id || options.id))},${object},"created":${options.createdS}`;
+    const answer = quote(answerId("chatcmpl-", id || options.id));
+    const named = `"id":${answer},${object},"created":${options.createdS}`;
     this.head = `data: {${named},"model":${quote(model || options.model)},"choices":[`;
   }
 

@@ -13,8 +13,8 @@ import { DIALECTS } from "./grid/dialect.ts";
 import {
   ADMISSION_STATES,
   CAPABILITY,
-  dialectsOf,
   ENGINE_FAMILIES,
+  familyDefaults,
   TIERS,
 } from "./grid/endpoint.ts";
 import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
@@ -27,6 +27,10 @@ export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
   listen: { host: string; port: number };
   endpoints: EndpointSpec[];
+  models: {
+    /** One name for a chain of models, the first choice first. */
+    aliases: Record<string, string[]>;
+  };
   /** No keys at all = open to everybody who can reach the port. */
   auth: {
     keys: { sha256: string; tenant: string; models: string[] }[];
@@ -122,28 +126,38 @@ const isHeader = (x: string) =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(x) && !OWN_HEADERS.includes(x.toLowerCase());
 const isHeaderValue = (x: string) => /^[\t\x20-\x7e]{0,8192}$/.test(x);
 
-const URL_FORM = "an http:// or https:// base URL without path, query or password (a /v1 is cut)";
-/** `http://host:port` of a base URL as people paste it; undefined when it is something else. */
-function originOf(text: string): string | undefined {
+const URL_FORM = "an http:// or https:// base URL without query or password (a /v1 is cut)";
+/** Base URL as people paste it, without the /v1; undefined when it is something else. */
+function baseOf(text: string): string | undefined {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   const bare = url.search === "" && url.hash === "" && url.username === "" && url.password === "";
-  return bare && /^\/(v1\/?)?$/.test(url.pathname) ? url.origin : undefined;
+  // Many vendors have their API below a path: https://api.example.com/openai/v1.
+  const path = url.pathname.replace(/(\/v1)?\/*$/, "");
+  // What goes on behind the version is a route and no base: /v1/chat/completions.
+  return bare && !/\/v1(\/|$)/.test(path) ? url.origin + path : undefined;
+}
+
+const DOOR_FORM = "an http:// or https:// base URL without path, query or password";
+function originOf(text: string): string | undefined {
+  const base = baseOf(text);
+  return base !== undefined && new URL(base).pathname === "/" ? base : undefined;
 }
 
 const Endpoint = knob.section({
   // Stands in metrics, headers and the log, so it must be safe in all three.
   id: knob.text(NAME, isName),
   url: v.pipe(
-    knob.text(URL_FORM, (x) => originOf(x) !== undefined),
-    v.transform((x) => originOf(x) as string),
+    knob.text(URL_FORM, (x) => baseOf(x) !== undefined),
+    v.transform((x) => baseOf(x) as string),
   ),
   // Says where its load and health stand; what it can do is probed all the same.
   engine: knob.choice(ENGINE_FAMILIES, "openai-compatible"),
   // What it speaks, preferred first; left out: chat. A caller's own dialect passes untouched.
   dialects: knob.choices(DIALECTS),
-  tier: knob.choice(TIERS, "edge"),
-  // Matched against x-grid-region. Default: the PoP's own region.
+  // Left out: edge; core for a vendor's cloud.
+  tier: knob.choiceOrNone(TIERS),
+  // Matched against x-grid-region. Default: the PoP's own region; "cloud" for a vendor's.
   region: v.optional(region),
   // Empty: whatever its /v1/models says.
   models: knob.listOrNone(knob.text(MODEL, isModel)),
@@ -159,15 +173,16 @@ const Endpoint = knob.section({
   priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
   // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
   maxInFlight: knob.count("requests", 1, 100_000, 256),
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
-  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 8_192),
+  // Left out: 8,192, about one prefill chunk; a million for a vendor's cloud.
+  prefillBudgetTokens: knob.unset("tokens", 1, 100_000_000),
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),
   kvTokens: knob.unset("tokens", 1, 1_000_000_000),
   // Starting values of what is learned from the first answers on: a mid-size GPU, an 8B model.
   prefillTokensPerS: knob.amount("tokens per second", 1, 100_000_000, 8_000),
   itlMs: knob.amount("ms per token", 0.01, 10_000, 20),
-  rttMs: knob.amount("ms", 0, 10_000, 0.5),
+  // Left out: 0.5; 40 for a vendor's cloud.
+  rttMs: knob.amountOrNone("ms", 0, 10_000),
   // From the environment: apiKey: ${ENGINE_KEY}
   apiKey: v.optional(
     knob.secret("text of 1 to 4096 printable characters", (x) => /^[\x21-\x7e]{1,4096}$/.test(x)),
@@ -286,7 +301,7 @@ const Peers = knob.sectionOr({
   // Where other PoPs reach this door; left out: the address that it listens on.
   url: v.optional(
     v.pipe(
-      knob.text(URL_FORM, (x) => originOf(x) !== undefined),
+      knob.text(DOOR_FORM, (x) => originOf(x) !== undefined),
       v.transform((x) => originOf(x) as string),
     ),
   ),
@@ -312,6 +327,10 @@ const Config = knob.section({
     port: knob.count("(port number)", 0, 65_535, 8_801),
   }),
   endpoints: knob.listOrNone(Endpoint),
+  models: knob.sectionOr({
+    // small: [llama-8b, qwen-7b, gpt-x]. The next is for when the one before is down or full.
+    aliases: knob.listMap(MODEL, isModel, knob.text(MODEL, isModel)),
+  }),
   auth: Auth,
   limits: Limits,
   timeouts: Timeouts,
@@ -368,12 +387,18 @@ function readNumbers(issues: readonly v.BaseIssue<unknown>[], whole: Set<string>
 }
 
 function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
-  const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => ({
-    ...endpoint,
-    dialects: endpoint.dialects?.length ? endpoint.dialects : dialectsOf(endpoint.engine),
-    region: endpoint.region ?? parsed.pop.region,
-    headers: lowerCaseNames(endpoint.headers),
-  }));
+  const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => {
+    const defaults = familyDefaults(endpoint.engine);
+    return {
+      ...endpoint,
+      dialects: endpoint.dialects?.length ? endpoint.dialects : defaults.dialects,
+      tier: endpoint.tier ?? defaults.tier,
+      region: endpoint.region ?? defaults.region ?? parsed.pop.region,
+      prefillBudgetTokens: endpoint.prefillBudgetTokens ?? defaults.prefillBudgetTokens,
+      rttMs: endpoint.rttMs ?? defaults.rttMs,
+      headers: lowerCaseNames(endpoint.headers),
+    };
+  });
   return { ...parsed, endpoints };
 }
 

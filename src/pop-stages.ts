@@ -19,6 +19,7 @@ import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
@@ -61,6 +62,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
+  readonly aliases: Aliases;
   /** It shuts down: nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
@@ -81,6 +83,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
+    this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, queueLimits(parts.config));
     this.context = this.forwardContext();
   }
@@ -124,12 +127,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   admit(task: Task, caller: Caller): void {
     const { models } = this.parts.roster;
+    const { aliases } = this;
     admit(task, {
       draining: this.draining || (this.standby && task.handover !== undefined),
-      hasModel: (model) => models.has(model),
-      models: () => models.names(),
+      hasModel: (model) => models.has(model) || aliases.servedBy(model).length > 0,
+      models: () => [...models.names(), ...aliases.names()],
       allowedModels: caller.models,
     });
+    aliases.enter(task);
   }
 
   answersHere(task: Task, exchange: Exchange): boolean {
@@ -142,9 +147,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
+  }
+
+  fallsBack(task: Task, error: GridError): boolean {
+    return this.aliases.leaves(task, error);
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
@@ -275,6 +285,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);

@@ -15,12 +15,12 @@ import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
+import { declined, handoverOf } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
 import { readTask } from "./pop-read.ts";
@@ -51,9 +51,6 @@ export interface PopParts {
   metrics: PopMetrics;
 }
 
-/** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
-const WORSE_MS_MIN = 500;
-const WORSE_TIMES = 2;
 const TIER_CEILING = 2;
 const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
 const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
@@ -249,14 +246,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return refuse(task, decision, this.retryAfter);
   }
 
-  /** A peer that chose this PoP by an old picture, and has other places, decides again. */
-  declines({ handover }: Task, decision: Decision): GridError | undefined {
-    if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
-    const { expectedTtftMs } = handover;
-    const most = Math.max(expectedTtftMs * WORSE_TIMES, expectedTtftMs + WORSE_MS_MIN);
-    if (decision.ttftMs <= most) return undefined;
-    const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
-    return new GridError("saturated", message, { retryAfterS: this.retryAfter });
+  declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
+    return declined(handover, ttftMs, this.retryAfter);
   }
 
   /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
@@ -280,7 +271,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       task: flight.task,
       row: flight.row,
       worker: (away ? peers : roster).worker(flight.row),
-      handover: away ? this.handover(flight) : undefined,
+      handover: away ? handoverOf(this.parts, flight, this.clock()) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
@@ -292,20 +283,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.queue.wake(flight.row);
       },
     });
-  }
-
-  private handover(flight: Flight): Handover {
-    const { config, peers } = this.parts;
-    const { task } = flight;
-    return {
-      hops: HOPS_MAX,
-      forwardedBy: [config.pop.id],
-      tenant: task.tenant,
-      leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
-      endpoint: peers.pops.at(flight.row)?.endpointId,
-      expectedTtftMs: flight.predictedTtftMs,
-      others: flight.others,
-    };
   }
 
   /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */

@@ -1,8 +1,8 @@
 /**
- * What a vendor says of its rate limits in the headers of an answer. Two families of names: OpenAI's
- * (`x-ratelimit-remaining-requests`, reset as a duration: `6m0s`, `12ms`), which many vendors
- * copy, and Anthropic's (`anthropic-ratelimit-requests-remaining`, reset as RFC 3339). The second
- * is compared with the answer's own Date, so no clock of ours has to be right.
+ * What a vendor says of its rate limits in the headers of an answer. Two families of names:
+ * OpenAI's (`x-ratelimit-remaining-requests`, reset as a duration: `6m0s`, `12ms`), which many
+ * vendors copy, and Anthropic's (`anthropic-ratelimit-requests-remaining`, reset as RFC 3339). The
+ * second is compared with the answer's own Date, so no clock of ours has to be right.
  */
 import type { Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";

@@ -91,9 +91,9 @@ export class Publisher {
   loadNow(nowMs: Millis): LoadNow {
     const queueClasses = new Array<number>(QUEUE_CLASSES).fill(0);
     const { records } = this.parts.table;
-    this.parts.queue.each((row, tokens) => {
+    this.parts.queue.each((row, tokens, passedBelow) => {
       if (records[row]?.pop !== undefined) return;
-      const index = queueClassOf(tokens);
+      const index = queueClassOf(passedBelow);
       queueClasses[index] = (queueClasses[index] as number) + tokens;
     });
     return {

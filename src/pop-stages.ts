@@ -4,8 +4,9 @@
  */
 import { admit, refuse } from "./admission/admit.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
+import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
-import { openAiErrorEvent } from "./door/rescue.ts";
+import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -13,24 +14,26 @@ import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
-import { PLACE } from "./grid/endpoint.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { Aliases } from "./pop-aliases.ts";
+import { countHere } from "./pop-count.ts";
+import { declined, handoverOf } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
+import { readTask } from "./pop-read.ts";
 import type { Roster } from "./pop-roster.ts";
 import { surveyOf } from "./pop-survey.ts";
 import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
-import { requestIdOf, toTask } from "./task/from-exchange.ts";
-import { parseOpenAiBody } from "./task/openai.ts";
-import type { Route, Task } from "./task/task.ts";
+import { requestIdOf } from "./task/from-exchange.ts";
+import { DOORS, type Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 export interface PopParts {
   config: PopConfig;
@@ -49,11 +52,6 @@ export interface PopParts {
   metrics: PopMetrics;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
-/** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
-const WORSE_MS_MIN = 500;
-const WORSE_TIMES = 2;
 const TIER_CEILING = 2;
 const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
 const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
@@ -62,6 +60,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
+  readonly aliases: Aliases;
   /** It shuts down: nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
@@ -82,7 +81,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
-    this.queue = new WaitQueue(this, queueLimits(parts.config));
+    this.aliases = new Aliases(parts, this);
+    this.queue = new WaitQueue(this, parts.config.limits);
     this.context = this.forwardContext();
   }
 
@@ -104,34 +104,19 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   configure(config: PopConfig): void {
     this.parts.config = config;
-    this.queue.setLimits(queueLimits(config));
+    this.queue.setLimits(config.limits);
     this.context = this.forwardContext();
   }
 
-  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
-    const { config, estimator, kernel } = this.parts;
-    const body = parseOpenAiBody(route, bytes, decode);
-    const task = toTask(body, headers, {
-      id: this.requestId(headers),
-      tenant: caller.tenant,
+  read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
+    const id = this.requestId(exchange.headers);
+    const { standby } = this;
+    return readTask(this.parts, route, bytes, exchange, {
+      id,
+      caller,
       nowMs: this.clock(),
-      sloTtftMs: config.slo.ttftMs,
-      sloItlMs: config.slo.itlMs,
-      handover: caller.handover,
+      standby,
     });
-    if (caller.handover !== undefined) task.needs |= PLACE.own;
-    else if (this.standby) task.needs |= PLACE.other;
-    if (route === "embeddings") {
-      // Nothing of it stays in a KV cache: only its size matters.
-      task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
-    } else {
-      const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}`);
-      task.chain = hashed.chain;
-      task.promptBytes = hashed.bytes;
-      task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
-    }
-    task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
-    return task;
   }
 
   requestId(headers: Headers): string {
@@ -140,12 +125,18 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   admit(task: Task, caller: Caller): void {
     const { models } = this.parts.roster;
+    const { aliases } = this;
     admit(task, {
       draining: this.draining || (this.standby && task.handover !== undefined),
-      hasModel: (model) => models.has(model),
-      models: () => models.names(),
+      hasModel: (model) => models.has(model) || aliases.servedBy(model).length > 0,
+      models: () => [...models.names(), ...aliases.names()],
       allowedModels: caller.models,
     });
+    aliases.enter(task);
+  }
+
+  answersHere(task: Task, exchange: Exchange): boolean {
+    return countHere(this.parts, task, exchange);
   }
 
   turn(
@@ -154,9 +145,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
+  }
+
+  fallsBack(task: Task, error: GridError): boolean {
+    return this.aliases.leaves(task, error);
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
@@ -198,16 +194,12 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   canStart(row: Row): boolean {
-    const { columns, records } = this.parts.table;
-    const record = records[row];
-    const budget = record?.spec.prefillBudgetTokens ?? 0;
-    if (record?.pop !== undefined && !this.parts.peers.hasRoom(row)) return false;
-    // What is on the way to a far endpoint is not in its hands yet: one round trip's worth more.
-    const onTheWay = columns.rttMs[row] * columns.prefillRate[row];
-    return (
-      columns.inFlight[row] < columns.inFlightCap[row] &&
-      columns.ownTokens[row] <= budget + onTheWay
-    );
+    const { config, peers, table } = this.parts;
+    const record = table.records[row];
+    if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
+    const isEarly = config.limits.binding === "early";
+    const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
+    return hasPrefillRoom(table.columns, row, least);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -229,7 +221,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       due: () => {
         this.assumptions.remove(deadline);
         this.feedback.assumePrefilled(flight);
-        this.queue.wake(flight.row);
+        this.queue.wake(this.clock());
       },
     };
     flight.assumption = deadline;
@@ -251,14 +243,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return refuse(task, decision, this.retryAfter);
   }
 
-  /** A peer that chose this PoP by an old picture, and has other places, decides again. */
-  declines({ handover }: Task, decision: Decision): GridError | undefined {
-    if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
-    const { expectedTtftMs } = handover;
-    const most = Math.max(expectedTtftMs * WORSE_TIMES, expectedTtftMs + WORSE_MS_MIN);
-    if (decision.ttftMs <= most) return undefined;
-    const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
-    return new GridError("saturated", message, { retryAfterS: this.retryAfter });
+  declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
+    return declined(handover, ttftMs, this.retryAfter);
   }
 
   /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
@@ -277,34 +263,23 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
+    const { dialect } = DOORS[flight.task.route];
     return new Attempt(this.context, {
       task: flight.task,
       row: flight.row,
       worker: (away ? peers : roster).worker(flight.row),
-      handover: away ? this.handover(flight) : undefined,
+      handover: away ? handoverOf(this.parts, flight, this.clock()) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
-      errorEvent: openAiErrorEvent,
+      errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
+      errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
-        this.queue.wake(flight.row);
+        this.queue.wake(nowMs);
       },
     });
-  }
-
-  private handover(flight: Flight): Handover {
-    const { config, peers } = this.parts;
-    const { task } = flight;
-    return {
-      hops: HOPS_MAX,
-      forwardedBy: [config.pop.id],
-      tenant: task.tenant,
-      leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
-      endpoint: peers.pops.at(flight.row)?.endpointId,
-      expectedTtftMs: flight.predictedTtftMs,
-      others: flight.others,
-    };
   }
 
   /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */
@@ -327,15 +302,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
     metrics.ended(flight, end);
-    this.queue.wake(flight.row);
-    // Whoever waits for this PoP waits for room at its door, whichever row it is.
-    for (const row of this.parts.peers.siblings(flight.row)) this.queue.wake(row);
+    this.queue.wake(this.clock());
   }
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
   private markFailure(flight: Flight, error: GridError): void {
     // A connection that went stale while idle says nothing of the engine's health.
-    if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
+    if (error.retry === "same" || error.source === "client")
+      return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
@@ -343,7 +317,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.health.failed(row, error.code, error.retryAfterS, this.clock());
       }
     }
-    if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
     this.parts.log("warn", "attempt failed", {
       request: flight.task.id,
@@ -361,8 +334,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
   }
 
-  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
-    answerError(exchange, error, task, {
+  rescue(
+    exchange: Exchange,
+    route: Route,
+    error: GridError,
+    task: Task | undefined,
+    attempts: number,
+  ): void {
+    answerError(exchange, route, error, task, {
       popId: this.parts.config.pop.id,
       requestId: task?.id ?? this.requestId(exchange.headers),
       attempts,
@@ -393,8 +372,4 @@ export class PopStages implements Stages, QueueHost<Flight> {
       limits: { heldBytes, eventBytes, responseBytes },
     };
   }
-}
-
-function queueLimits(config: PopConfig): { length: number; waitMs: Millis } {
-  return { length: config.limits.queueLength, waitMs: config.limits.queueWaitMs };
 }

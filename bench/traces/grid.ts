@@ -112,7 +112,7 @@ export class BenchGrid {
     const { gossipMs, digestMs } = this.options;
     const words = randomWords(this.seed ^ 0x71c5);
     for (const pop of this.pops) {
-      this.every(WAKE_MS, words, () => pop.queue.wake(-1));
+      this.every(WAKE_MS, words, () => pop.queue.wake(this.events.nowMs));
       this.every(SURVEY_MS, words, () => pop.survey());
       if (this.pops.length === 1) continue;
       this.every(gossipMs, words, () => {

@@ -3,12 +3,14 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
+import type { Dialect } from "../grid/dialect.ts";
 import {
   CAPABILITY,
   type Capability,
   type EndpointSpec,
   type EngineFamily,
 } from "../grid/endpoint.ts";
+import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
 import type { LoadSource } from "./worker.ts";
 
@@ -58,7 +60,15 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
+  /** Where the key goes; left out: `Authorization: Bearer`. */
+  keyHeader?: string;
+  /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
+  poll?: { intervalMs: Millis; timeoutMs: Millis };
+  /** Tells its rate limits in its answers. */
+  rateLimits?: boolean;
   quirks: {
+    /** Refuses what is not of its own API: `max_tokens`, `top_k` and other engines' additions. */
+    strict?: boolean;
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
     /** The running gauge counts the waiting ones too. */
@@ -73,6 +83,8 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
   return { name, combine, ...more };
 }
 
+/** Nobody's health check should look like traffic to a vendor. */
+const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
 const STARTED_AT = [max("process_start_time_seconds")];
@@ -290,6 +302,37 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     quirks: { streamUsage: false, notes: ["Load is only what we sent there ourselves."] },
+    rateLimits: true,
+  },
+  // Listing models costs no tokens and shows that the key is good.
+  openai: {
+    health: ["/v1/models"],
+    models: "/v1/models",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ALL,
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["max_tokens is refused by reasoning models: max_completion_tokens is sent."],
+    },
+  },
+  anthropic: {
+    health: ["/v1/models?limit=1"],
+    models: "/v1/models?limit=1000",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ["chat", "tools", "vision", "jsonSchema"],
+    keyHeader: "x-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["529 is its word for overloaded.", "Bearer is taken too since API 2026-10-21."],
+    },
   },
 };
 
@@ -300,6 +343,19 @@ export function capabilityMask(capabilities: readonly Capability[]): number {
 }
 
 /** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: Pick<EndpointSpec, "engine" | "capabilities">): number {
-  return capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+export function defaultCapabilities(spec: DeclaredAbilities): number {
+  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+  return inDialects(mask, spec.dialects);
+}
+
+type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
+
+/** What OpenAI's dialect alone can ask for. */
+const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
+
+/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
+export function inDialects(mask: number, dialects: readonly Dialect[]): number {
+  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
+  if (dialects.includes("messages")) able |= CAPABILITY.count;
+  return able;
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
-import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
+import type { Exchange, Headers, OutCall, OutRequest, Transport } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
@@ -43,8 +43,12 @@ export interface AttemptPlan {
   exchange: Exchange;
   /** Headers of the grid for the answer, made when it is committed, from the engine's. */
   gridHeaders(engine: Headers): Headers;
+  /** The error in the caller's dialect: in a stream, and as a whole answer. */
   errorEvent(error: GridError): Uint8Array;
+  errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** The endpoint said that it takes nothing more for so long. */
+  limited(forMs: Millis): void;
 }
 
 export type AttemptEnd = RelayEnd & { meter: StreamMeter };
@@ -74,8 +78,9 @@ export class Attempt implements RelayHost, Deadline {
     this.sentMs = context.clock();
     this.idleSinceMs = this.sentMs;
     this.commentMs = this.sentMs + context.timeouts.keepAliveCommentMs;
-    const { task, exchange } = plan;
-    this.relay = new Relay(task, exchange, this, context.limits, context.clock, this.sentMs);
+    const { task, exchange, worker } = plan;
+    const { limits, clock } = context;
+    this.relay = new Relay(task, exchange, this, limits, clock, this.sentMs, worker.dialect(task));
     this.atMs = this.nextDeadline();
   }
 
@@ -88,13 +93,24 @@ export class Attempt implements RelayHost, Deadline {
     return new Promise((resolve) => {
       this.resolve = resolve;
       if (this.early !== undefined) return resolve(this.early);
-      const { worker, task, handover } = this.plan;
-      const request = worker.outbound(task.route, task.body, task.id, task, handover);
+      const request = this.request();
+      if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
       this.call = this.context.transport.send(request, this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);
     });
+  }
+
+  /** Undefined: the engine's dialect cannot say it, and the attempt is over. */
+  private request(): OutRequest | undefined {
+    const { worker, task, handover } = this.plan;
+    try {
+      return worker.outbound(task, handover);
+    } catch (error) {
+      this.relay.lose(error as GridError);
+      return undefined;
+    }
   }
 
   /** The client left: the engine is told at once. */
@@ -135,8 +151,17 @@ export class Attempt implements RelayHost, Deadline {
     return this.plan.worker.refusal?.(status, engine);
   }
 
+  answered(status: number, engine: Headers): void {
+    const forMs = this.plan.worker.limitedMs?.(status, engine) ?? 0;
+    if (forMs > 0) this.plan.limited(forMs);
+  }
+
   errorEvent(error: GridError): Uint8Array {
     return this.plan.errorEvent(error);
+  }
+
+  errorBody(error: GridError): Uint8Array {
+    return this.plan.errorBody(error);
   }
 
   progress(nowMs: Millis, content: boolean): void {

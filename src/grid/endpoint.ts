@@ -1,4 +1,5 @@
 /** The noun `endpoint`: one engine replica that can serve, as the operator declares it. */
+import type { Dialect } from "./dialect.ts";
 import type { Millis, Tokens, UsdPerMTok } from "./units.ts";
 
 export const TIERS = ["edge", "regional", "core"] as const;
@@ -14,8 +15,36 @@ export const ENGINE_FAMILIES = [
   "ollama",
   "dynamo",
   "openai-compatible",
+  // Vendors' APIs, and whoever speaks just as they do.
+  "openai",
+  "anthropic",
 ] as const;
 export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
+
+/** Vendors' clouds: nothing of them is ours to see but their answers. */
+const CLOUD: readonly EngineFamily[] = ["openai", "anthropic"];
+
+export interface FamilyDefaults {
+  dialects: Dialect[];
+  tier: Tier;
+  /** Undefined: where the PoP is. */
+  region: string | undefined;
+  prefillBudgetTokens: Tokens;
+  rttMs: Millis;
+}
+
+/** What holds for an endpoint of a family unless the operator says otherwise. */
+export function familyDefaults(engine: EngineFamily): FamilyDefaults {
+  const dialects: Dialect[] = engine === "anthropic" ? ["messages"] : ["chat"];
+  if (CLOUD.includes(engine)) {
+    // It runs in no region that we know, so x-grid-region excludes it until the operator names
+    // one; what waits there waits in nobody's way.
+    const far = { tier: "core", region: "cloud", rttMs: 40 } as const;
+    return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
+  }
+  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
+  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 1_024, rttMs: 0.5 };
+}
 
 /** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */
 export const ADMISSION_STATES = ["new-and-existing", "existing-only", "none"] as const;
@@ -30,6 +59,10 @@ export const CAPABILITY = {
   vision: 16,
   jsonSchema: 32,
   logprobs: 64,
+  /** Several choices of one prompt (`n`). */
+  choices: 128,
+  /** Counts the tokens of a prompt without generating. */
+  count: 256,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
 
@@ -50,6 +83,8 @@ export interface EndpointSpec {
   /** Base URL without `/v1`, e.g. `http://127.0.0.1:8000`. */
   url: string;
   engine: EngineFamily;
+  /** What it speaks, the preferred one first. */
+  dialects: Dialect[];
   tier: Tier;
   /** Region or jurisdiction code where it runs, e.g. `eu-de`; matched against `x-grid-region`. */
   region: string;

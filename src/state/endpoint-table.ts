@@ -88,7 +88,7 @@ export interface EndpointRecord {
   retired: boolean;
 }
 
-const UNKNOWN_CONTEXT = 0xffffffff;
+export const UNKNOWN_CONTEXT = 0xffffffff;
 
 export class EndpointTable {
   readonly columns: EndpointColumns;

@@ -47,6 +47,7 @@ describe("what is left out", () => {
     const endpoints = [{ id: "a", url: "http://127.0.0.1:8000" }];
     expect(fine({ pop: { region: "eu-de" }, endpoints }).endpoints[0]).toEqual({
       id: "a",
+      dialects: ["chat"],
       url: "http://127.0.0.1:8000",
       engine: "openai-compatible",
       tier: "edge",
@@ -58,7 +59,7 @@ describe("what is left out", () => {
       priceCached: 0,
       priceOut: 0,
       maxInFlight: 256,
-      prefillBudgetTokens: 8192,
+      prefillBudgetTokens: 1024,
       prefillTokensPerS: 8000,
       itlMs: 20,
       rttMs: 0.5,
@@ -148,6 +149,7 @@ describe("endpoint urls", () => {
     ["http://h:80/v1", "http://h"],
     ["HTTPS://H:8443/v1/", "https://h:8443"],
     ["http://[::1]:8000/v1", "http://[::1]:8000"],
+    ["https://vendor.example/openai/v1", "https://vendor.example/openai"],
   ])("%s becomes %s", (url, expected) => {
     expect(fine({ endpoints: [{ id: "a", url }] }).endpoints[0].url).toBe(expected);
   });
@@ -157,7 +159,6 @@ describe("endpoint urls", () => {
     "//h",
     "ftp://h",
     "http://",
-    "http://h/v2",
     "http://h/v1/chat",
     "http://h/?x=1",
     "http://h/#x",

@@ -3,12 +3,15 @@
  * the way of every request: origin, paths and headers are made once, per call there is one small
  * header object. Everything else is the poller's business and may take its time, within bounds.
  */
+import type { Dialect } from "../../grid/dialect.ts";
 import type { Clock } from "../../grid/effects.ts";
 import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
-import type { Route } from "../../task/task.ts";
+import { translateBody } from "../../task/dialects/table.ts";
+import { DOORS, GENERATE, pathOf } from "../../task/route.ts";
+import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
 import {
@@ -29,6 +32,7 @@ import {
   probeVersion,
   refusedKey,
 } from "../probe.ts";
+import { limitedMs } from "../rate-limits.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
@@ -55,6 +59,8 @@ interface Source {
 }
 
 const encoder = new TextEncoder();
+/** What Anthropic's API must be told; a caller's own version goes before it. */
+const MESSAGES_VERSION: Headers = { "anthropic-version": "2023-06-01" };
 
 export class HttpWorker implements Worker {
   readonly spec: EndpointSpec;
@@ -68,7 +74,7 @@ export class HttpWorker implements Worker {
   private readonly timers: Timers | undefined;
   private readonly origin: string;
   private readonly prefix: string;
-  private readonly paths: Record<Route, string>;
+  private readonly routePrefix: string;
   private readonly postHeaders: Headers;
   private readonly getHeaders: Headers;
   private readonly sources: Source[];
@@ -93,12 +99,7 @@ export class HttpWorker implements Worker {
     this.timers = options.timers;
     this.origin = base.origin;
     this.prefix = base.prefix;
-    const route = base.prefix + this.family.routePrefix;
-    this.paths = {
-      chat: `${route}/chat/completions`,
-      completions: `${route}/completions`,
-      embeddings: `${route}/embeddings`,
-    };
+    this.routePrefix = base.prefix + this.family.routePrefix;
     this.getHeaders = commonHeaders(spec);
     this.postHeaders = { ...this.getHeaders, "content-type": "application/json" };
     this.sources = this.family.loads.map((read) => ({
@@ -109,19 +110,38 @@ export class HttpWorker implements Worker {
     }));
   }
 
-  outbound(route: Route, body: Uint8Array, requestId: string): OutRequest {
+  dialect(task: Task): Dialect {
+    const { dialects } = this.spec;
+    const own = DOORS[task.route].dialect;
+    return dialects.includes(own) ? own : dialects[0];
+  }
+
+  outbound(task: Task): OutRequest {
+    const dialect = this.dialect(task);
+    const own = dialect === DOORS[task.route].dialect;
+    const path = pathOf(own ? task.route : GENERATE[dialect], task.model);
     return {
       origin: this.origin,
       method: "POST",
-      path: this.paths[route],
-      headers: { ...this.postHeaders, "x-request-id": requestId },
-      body,
+      path: this.routePrefix + path,
+      headers: {
+        ...this.postHeaders,
+        ...(own ? task.dialectHeaders : undefined),
+        "x-request-id": task.id,
+      },
+      body: own
+        ? task.body
+        : encoder.encode(translateBody(task, dialect, this.family.quirks.strict)),
       connectTimeoutMs: this.connectTimeoutMs,
     };
   }
 
   inboundHeaders(headers: Headers): Headers {
     return inboundHeaders(headers);
+  }
+
+  limitedMs(status: number, headers: Headers): Millis {
+    return this.family.rateLimits === true ? limitedMs(status, headers) : 0;
   }
 
   async phase(): Promise<Probe> {
@@ -288,12 +308,16 @@ const withPort = (url: URL, port: number) => `${url.protocol}//${url.hostname}:$
 
 function commonHeaders(spec: EndpointSpec): Headers {
   const headers: Headers = {
+    ...(spec.dialects.includes("messages") ? MESSAGES_VERSION : undefined),
     ...outboundHeaders(spec.headers),
     // Encoded streams could not be tapped for usage, and would be buffered by the encoder.
     "accept-encoding": "identity",
     "user-agent": "gridpoint",
   };
-  if (spec.apiKey !== undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  const { keyHeader } = FAMILIES[spec.engine];
+  if (spec.apiKey === undefined) return headers;
+  if (keyHeader === undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  else headers[keyHeader] = spec.apiKey;
   return headers;
 }
 

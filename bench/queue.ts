@@ -12,7 +12,7 @@ import type { EndpointSpec } from "../src/grid/endpoint.ts";
 import { GridError } from "../src/grid/errors.ts";
 import { PRIORITIES, type Task } from "../src/task/task.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
-import { EndpointTable } from "../src/state/endpoint-table.ts";
+import { type EndpointRecord, EndpointTable } from "../src/state/endpoint-table.ts";
 import { SessionTable } from "../src/state/session-table.ts";
 import { askOf, makeKernel, promptText, type Quantiles, quantilesOf, xorshift } from "./decide.ts";
 
@@ -90,8 +90,9 @@ class Bed implements QueueHost<Flight> {
     return this.kernel.decide(ask, this.nowMs);
   }
 
-  canStart(row: number): boolean {
-    return hasPrefillRoom(this.table.columns, row, SPEC.prefillBudgetTokens);
+  canStart(row: number, tokens: number): boolean {
+    const record = this.table.records[row] as EndpointRecord;
+    return hasPrefillRoom(this.table.columns, record, SPEC.prefillBudgetTokens, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {

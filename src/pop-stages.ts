@@ -18,7 +18,7 @@ import { PLACE } from "./grid/endpoint.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
 import { type Handover, HOPS_MAX } from "./grid/handover.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import type { PeerRoster } from "./pop-peers.ts";
@@ -198,13 +198,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return decision;
   }
 
-  canStart(row: Row): boolean {
+  canStart(row: Row, tokens: Tokens): boolean {
     const { config, peers, table } = this.parts;
     const record = table.records[row];
     if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
     const isEarly = config.limits.binding === "early";
     const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
-    return hasPrefillRoom(table.columns, row, least);
+    return hasPrefillRoom(table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {

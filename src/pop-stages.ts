@@ -16,7 +16,7 @@ import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
@@ -193,13 +193,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return decision;
   }
 
-  canStart(row: Row): boolean {
+  canStart(row: Row, tokens: Tokens): boolean {
     const { config, peers, table } = this.parts;
     const record = table.records[row];
     if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
     const isEarly = config.limits.binding === "early";
     const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
-    return hasPrefillRoom(table.columns, row, least);
+    return hasPrefillRoom(table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {

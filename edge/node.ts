@@ -11,6 +11,7 @@ import type { KernelExports } from "../src/kernel/wasm.ts";
 import { createNodeFleet, type NodeFleet, type NodeFleetOptions } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import { bufferedRandom } from "./random.ts";
+import { dialNode } from "./tcp-node.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
 export interface ServedPop {
@@ -45,6 +46,7 @@ export async function serveNode(
     ...{ clock, rng, log },
     fleet: gossip?.fleet ?? effects.fleet,
     transport,
+    dial: dialNode,
     kernelExports: () =>
       new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
   });

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { crossProblems } from "./config-checks.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
+import { KvEvents } from "./config-kv.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
@@ -155,6 +156,8 @@ const Endpoint = knob.section({
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),
   kvTokens: knob.unset("tokens", 1, 1_000_000_000),
+  // Left out: what its cache holds is estimated, by what was sent and its size.
+  kvEvents: KvEvents,
   // Starting values of what is learned from the first answers on: a mid-size GPU, an 8B model.
   prefillTokensPerS: knob.amount("tokens per second", 1, 100_000_000, 8_000),
   itlMs: knob.amount("ms per token", 0.01, 10_000, 20),

@@ -13,23 +13,23 @@ import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
-import { PLACE } from "./grid/endpoint.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
 import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import type { KvWatch } from "./pop-kv.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
+import { readTask } from "./pop-read.ts";
 import type { Roster } from "./pop-roster.ts";
 import { surveyOf } from "./pop-survey.ts";
 import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
-import { requestIdOf, toTask } from "./task/from-exchange.ts";
-import { parseOpenAiBody } from "./task/openai.ts";
+import { requestIdOf } from "./task/from-exchange.ts";
 import type { Route, Task } from "./task/task.ts";
 
 export interface PopParts {
@@ -47,10 +47,9 @@ export interface PopParts {
   sessions: SessionTable;
   estimator: TokenEstimator;
   metrics: PopMetrics;
+  kv: KvWatch;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 /** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
 const WORSE_MS_MIN = 500;
 const WORSE_TIMES = 2;
@@ -109,29 +108,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
-    const { config, estimator, kernel } = this.parts;
-    const body = parseOpenAiBody(route, bytes, decode);
-    const task = toTask(body, headers, {
-      id: this.requestId(headers),
-      tenant: caller.tenant,
-      nowMs: this.clock(),
-      sloTtftMs: config.slo.ttftMs,
-      sloItlMs: config.slo.itlMs,
-      handover: caller.handover,
-    });
-    if (caller.handover !== undefined) task.needs |= PLACE.own;
-    else if (this.standby) task.needs |= PLACE.other;
-    if (route === "embeddings") {
-      // Nothing of it stays in a KV cache: only its size matters.
-      task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
-    } else {
-      const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}`);
-      task.chain = hashed.chain;
-      task.promptBytes = hashed.bytes;
-      task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
-    }
-    task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
-    return task;
+    const { standby } = this;
+    const context = { id: this.requestId(headers), nowMs: this.clock(), standby };
+    return readTask(this.parts, route, bytes, headers, caller, context);
   }
 
   requestId(headers: Headers): string {
@@ -160,7 +139,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
-    const { roster, table, estimator, kernel, rng, peers } = this.parts;
+    const { roster, table, rng, peers } = this.parts;
     const ask: Ask = {
       model: roster.models.idOf(task.model),
       needs: task.needs,
@@ -168,7 +147,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       tenant: roster.places.tenantBit(task.tenant),
       tierCeiling: TIER_CEILING,
       promptTokens: task.promptTokens,
-      tokensPerChunk: kernel.options.chunkBytes / estimator.bytesPerToken(task.model),
+      tokensPerChunk: task.tokensPerChunk,
       outTokens: task.expectedOutTokens,
       contextNeed: task.promptTokens + (task.maxTokens ?? 0),
       sloTtftMs: task.sloTtftMs,
@@ -216,6 +195,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
+    this.parts.kv.started(flight);
     flight.others = this.othersThan(flight.row, decision.candidates);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
@@ -326,6 +306,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined) metrics.usage(flight, end.usage);
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
+    this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, undefined);
     metrics.ended(flight, end);
     this.queue.wake(flight.row);
     // Whoever waits for this PoP waits for room at its door, whichever row it is.

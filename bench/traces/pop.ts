@@ -339,6 +339,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   usageAdded: false,
   cacheKey: undefined,
   serviceTier: undefined,
+  cacheSalt: undefined,
   tenant: "bench",
   regions: [],
   priority: "default",
@@ -349,6 +350,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   queuedSinceMs: 0,
   handover: undefined,
   promptBytes: 0,
+  tokensPerChunk: BLOCK_TOKENS,
   expectedOutTokens: 0,
 };
 

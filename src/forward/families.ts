@@ -10,6 +10,7 @@ import {
   type EngineFamily,
 } from "../grid/endpoint.ts";
 import type { Combine, Metric } from "./prometheus.ts";
+import type { Route } from "../task/task.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -58,6 +59,11 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
+  /**
+   * Routes that turn the body of a generation into the token ids of its prompt; the first that
+   * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
+   */
+  tokenizers?: Partial<Record<Route, readonly string[]>>;
   quirks: {
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
@@ -75,6 +81,12 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
 
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
+/** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
+const RENDER = { chat: "/v1/chat/completions/render", completions: "/v1/completions/render" };
+const VLLM_TOKENIZERS = {
+  chat: ["/tokenize", RENDER.chat],
+  completions: ["/tokenize", RENDER.completions],
+};
 const STARTED_AT = [max("process_start_time_seconds")];
 
 // vLLM labels samples with `engine` (data-parallel rank): requests add up, use is the fullest rank.
@@ -158,6 +170,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
+    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
       notes: [
@@ -197,6 +210,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
+    tokenizers: { chat: [RENDER.chat] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -231,6 +245,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
+    tokenizers: VLLM_TOKENIZERS,
     quirks: { streamUsage: true, notes: ["1.x serves bare metric names, 2.x vLLM's."] },
   },
   triton: {

@@ -23,6 +23,8 @@ export interface LoadSample {
   kvUsage?: number;
   /** Whole KV cache, in tokens. */
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True once after the engine's process was replaced: what it held is gone. */
   restarted?: boolean;
@@ -31,6 +33,8 @@ export interface LoadSample {
 export interface ModelInfo {
   id: string;
   contextTokens?: Tokens;
+  /** The model that it adapts (LoRA). */
+  adapterOf?: string;
 }
 
 /** What an endpoint said of itself. */
@@ -43,6 +47,8 @@ export interface Probe {
   capabilities?: number;
   version?: string;
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True: another process than at the last probe. Undefined: the engine gives no sign of it. */
   restarted?: boolean;
@@ -72,6 +78,11 @@ export interface Worker extends Sender {
   probe(): Promise<Probe>;
   /** @throws GridError when no source answered. */
   load(): Promise<LoadSample>;
+  /**
+   * Token ids of a request's prompt, without generating. Undefined: the engine has no such route.
+   * @throws GridError when it has and did not answer well
+   */
+  tokenize?(route: Route, body: Uint8Array): Promise<number[] | undefined>;
 }
 
 /** Told by `watch.ts`; `state` and `feedback` listen. */

@@ -54,10 +54,7 @@ export class BlockTable {
       this.orphans += event.hashes.length / 2;
       return;
     }
-    if (this.blockTokens !== event.blockTokens) {
-      this.blockTokens = event.blockTokens;
-      this.listener.onBlockSize();
-    }
+    this.sizeIs(event.blockTokens);
     const { chain } = this;
     for (let block = 0; block * 2 < event.hashes.length; block++) {
       const extra = event.extras?.[block] ?? "";
@@ -90,6 +87,11 @@ export class BlockTable {
     }
   }
 
+  /** The size of blocks, before any event says it. */
+  expect(blockTokens: number): void {
+    if (this.blockTokens === 0) this.sizeIs(blockTokens);
+  }
+
   /** Held for sure, whoever says so. */
   hold(low: number, high: number, medium: number): void {
     const before = this.mediaOf(low, high);
@@ -97,6 +99,11 @@ export class BlockTable {
     if (after === before) return;
     this.media.set(low, high, after);
     this.listener.onHeld(low, high, after);
+  }
+
+  /** Tells the listener of all that is held. */
+  retell(): void {
+    this.media.forEach((low, high, media) => this.listener.onHeld(low, high, media));
   }
 
   /** Nothing is held; `names` too when the process is another. */
@@ -116,6 +123,12 @@ export class BlockTable {
       this.chain.from(this.names.first, this.names.second);
     } else return false;
     return true;
+  }
+
+  private sizeIs(blockTokens: number): void {
+    if (this.blockTokens === blockTokens) return;
+    this.blockTokens = blockTokens;
+    this.listener.onBlockSize();
   }
 
   private name(low: number, high: number): void {

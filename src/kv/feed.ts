@@ -185,12 +185,7 @@ export class KvFeed {
   }
 
   /** The first replayed event must be the last one applied, the same bytes. False: it was not. */
-  private continues(
-    replay: Replay,
-    sequence: number,
-    payload: Uint8Array,
-    nowMs: Millis,
-  ): boolean {
+  private continues(replay: Replay, sequence: number, payload: Uint8Array, nowMs: Millis): boolean {
     const { lastApplied } = replay;
     if (lastApplied === undefined) {
       if (sequence === 0) this.isWhole = true;
@@ -242,7 +237,8 @@ export class KvFeed {
     this.waitingBytes = 0;
     for (const { sequence, payload } of waiting) {
       if (this.replay !== undefined) this.wait(sequence, payload, nowMs);
-      else if (this.next !== undefined && sequence > this.next) this.missing(sequence, payload, nowMs, noReplay);
+      else if (this.next !== undefined && sequence > this.next)
+        this.missing(sequence, payload, nowMs, noReplay);
       else this.take(sequence, payload, nowMs);
     }
   }

@@ -124,12 +124,21 @@ export class KvKnowledge {
     return blockTokens === 0 ? 0 : this.knownChunks(chain, blockTokens);
   }
 
-  /** An answer said that so many of its prompt's tokens were held. */
-  confirm(row: Row, chain: Uint32Array, matchedChunks: number, cachedTokens: Tokens): void {
+  /**
+   * An answer said that so many of its prompt's tokens were held. `isLive`: events come, so that
+   * the table also hears when it is no longer so.
+   */
+  confirm(
+    row: Row,
+    chain: Uint32Array,
+    matchedChunks: number,
+    cachedTokens: Tokens,
+    isLive: boolean,
+  ): void {
     const blockTokens = this.blockTokensOf(row);
     const table = this.tableOf(row);
     if (blockTokens === 0 || table === undefined) return;
-    for (let chunk = 0; chunk * 2 < chain.length; chunk++) {
+    for (let chunk = 0; isLive && chunk * 2 < chain.length; chunk++) {
       const entry = this.entryOf(chain, chunk, blockTokens);
       if (entry < 0 || this.prompts.blockEnd(entry) > cachedTokens) break;
       const low = this.prompts.blockLow(entry);

@@ -300,4 +300,3 @@ function metadata(data: Uint8Array): Map<string, string> {
   }
   return found;
 }
-

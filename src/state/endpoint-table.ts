@@ -67,6 +67,8 @@ export interface EndpointRecord {
   detail: string;
   /** Models it serves now: as configured, else as it said. */
   models: string[];
+  /** Those of the models that are adapters (LoRA) of another. */
+  adapters: readonly string[];
   contextTokens: Tokens | undefined;
   version: string | undefined;
   itlMs: Millis;
@@ -83,6 +85,8 @@ export interface EndpointRecord {
   busyMixed: boolean;
   /** Predicted against observed, as exponentially weighted means. */
   ttftErrorMs: Millis;
+  /** How much of its KV cache seems to serve prefixes, as `cached_tokens` shows; 1 = all. */
+  mirrorScale: number;
   /** Row is to be freed as soon as nothing runs there. */
   retired: boolean;
 }
@@ -133,6 +137,7 @@ export class EndpointTable {
       phase: "unknown",
       detail: "not probed yet",
       models: spec.models,
+      adapters: [],
       contextTokens: spec.contextTokens,
       version: undefined,
       itlMs: spec.itlMs,
@@ -146,6 +151,7 @@ export class EndpointTable {
       busyTokens: 0,
       busyMixed: false,
       ttftErrorMs: 0,
+      mirrorScale: 1,
       retired: false,
     };
     this.records[row] = record;

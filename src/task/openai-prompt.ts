@@ -70,7 +70,8 @@ function digest(text: string): string {
   return `${(one >>> 0).toString(16)}${(two >>> 0).toString(16)}.${text.length}`;
 }
 
-function short(text: string): string {
+/** The text itself, or what tells it apart when it is long. */
+export function short(text: string): string {
   return text.length <= PLAIN_LENGTH_MAX ? text : digest(text);
 }
 

@@ -204,5 +204,6 @@ export function parseOpenAiBody(
     usageAdded,
     cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
     serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),
+    cacheSalt: stringField(body.cache_salt, "cache_salt", KEY_LENGTH_MAX),
   };
 }

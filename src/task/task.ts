@@ -28,6 +28,8 @@ export interface ParsedBody {
   /** `prompt_cache_key` or `user`-level key for stickiness, if the body has one. */
   cacheKey: string | undefined;
   serviceTier: string | undefined;
+  /** `cache_salt` (vLLM, SGLang): prompts with another one share no KV cache. */
+  cacheSalt: string | undefined;
 }
 
 export interface Task extends ParsedBody {
@@ -53,6 +55,8 @@ export interface Task extends ParsedBody {
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */
   promptTokens: Tokens;
+  /** Tokens in one chunk of its known prefix, else on average of the model. */
+  tokensPerChunk: number;
   expectedOutTokens: Tokens;
   /** Chained 64-bit hashes of the prompt's whole chunks: little-endian (lo, hi) pairs. */
   chain: Uint32Array;

@@ -31,6 +31,7 @@ import {
 } from "../probe.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
+import { tokenIdsOf } from "../token-ids.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
 
 export interface HttpWorkerOptions {
@@ -76,6 +77,8 @@ export class HttpWorker implements Worker {
   private readonly absent = new Set<Source>();
   private last: LoadFacts = {};
   private version: string | undefined;
+  /** Tokenizer routes that this engine does not have; asked again by every full probe. */
+  private readonly absentTokenizers = new Set<string>();
   /** Nobody listened on the port since the last full probe: that process is gone. */
   private refused = false;
 
@@ -141,6 +144,7 @@ export class HttpWorker implements Worker {
 
   async probe(): Promise<Probe> {
     this.absent.clear();
+    this.absentTokenizers.clear();
     const ask = this.asker(this.probeTimeoutMs);
     const before = this.last;
     const versionBefore = this.version;
@@ -167,6 +171,7 @@ export class HttpWorker implements Worker {
       capabilities,
       version: this.version,
       kvTokens: facts.kvTokens,
+      blockTokens: facts.blockTokens,
       slots: facts.slots,
       restarted: refused || restartedSince(before, facts, versionBefore, this.version),
     };
@@ -176,7 +181,7 @@ export class HttpWorker implements Worker {
     const before = this.last;
     const facts = await this.readSources();
     this.last = mergeFacts(facts, before);
-    const { running, waiting, queuedTokens, kvUsage, kvTokens, slots } = facts;
+    const { running, waiting, queuedTokens, kvUsage, kvTokens, blockTokens, slots } = facts;
     return {
       atMs: this.clock(),
       source: facts.source ?? "none",
@@ -185,9 +190,27 @@ export class HttpWorker implements Worker {
       queuedTokens,
       kvUsage,
       kvTokens,
+      blockTokens,
       slots,
       restarted: restartedSince(before, facts, undefined, undefined),
     };
+  }
+
+  async tokenize(route: Route, body: Uint8Array): Promise<number[] | undefined> {
+    for (const path of this.family.tokenizers?.[route] ?? []) {
+      if (this.absentTokenizers.has(path)) continue;
+      const { origin, prefix, probeTimeoutMs: timeoutMs } = this;
+      const response = await this.small("POST", origin, prefix + path, timeoutMs, body);
+      const { status } = response;
+      if (status === 404 || status === 405 || status === 501) {
+        this.absentTokenizers.add(path);
+        continue;
+      }
+      const ids = status === 200 ? tokenIdsOf(jsonOf(response)) : undefined;
+      if (ids !== undefined) return ids;
+      throw new GridError("bad_response", `POST ${path}: status ${status}, no token ids`);
+    }
+    return undefined;
   }
 
   private async capabilities(): Promise<number | undefined> {
@@ -259,14 +282,14 @@ export class HttpWorker implements Worker {
     origin: string,
     path: string,
     timeoutMs: Millis,
-    body?: string,
+    body?: string | Uint8Array,
   ): Promise<SmallResponse> {
     const request: OutRequest = {
       origin,
       method,
       path,
       headers: method === "GET" ? this.getHeaders : this.postHeaders,
-      body: body === undefined ? undefined : encoder.encode(body),
+      body: typeof body === "string" ? encoder.encode(body) : body,
       connectTimeoutMs: this.connectTimeoutMs,
     };
     const { bodyBytesMax: limitBytes, timers } = this;

@@ -14,6 +14,7 @@ const body = (over: Partial<ParsedBody> = {}): ParsedBody => ({
   usageAdded: false,
   cacheKey: undefined,
   serviceTier: undefined,
+  cacheSalt: undefined,
   ...over,
 });
 const context = { id: "r", tenant: "t", nowMs: 5, sloTtftMs: 2000, sloItlMs: 100 };

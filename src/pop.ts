@@ -205,9 +205,9 @@ class RunningPop implements Pop {
   }
 
   private view(): ViewParts {
-    const { config, kernel, table, sessions, stages, peers } = this;
+    const { config, kernel, table, sessions, stages, peers, kv } = this;
     const { fleet } = this.runtime;
-    return { config, kernel, table, sessions, stages, peers, fleet };
+    return { config, kernel, table, sessions, stages, peers, kv, fleet };
   }
 
   private join(fleet: Fleet | undefined): Publisher | undefined {

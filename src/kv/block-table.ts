@@ -103,7 +103,7 @@ export class BlockTable {
 
   /** Tells the listener of all that is held. */
   retell(): void {
-    this.media.forEach((low, high, media) => this.listener.onHeld(low, high, media));
+    this.media.visitAll((low, high, media) => this.listener.onHeld(low, high, media));
   }
 
   /** Nothing is held; `names` too when the process is another. */
@@ -111,7 +111,7 @@ export class BlockTable {
     if (names) this.names.clear();
     if (this.media.size === 0) return;
     const gone: number[] = [];
-    this.media.forEach((low, high) => gone.push(low, high));
+    this.media.visitAll((low, high) => gone.push(low, high));
     this.media.clear();
     for (let at = 0; at < gone.length; at += 2) this.listener.onGone(gone[at], gone[at + 1]);
   }

@@ -66,7 +66,7 @@ export class PairMap {
   }
 
   /** The map must not change meanwhile. */
-  forEach(visit: (low: number, high: number, first: number, second: number) => void): void {
+  visitAll(visit: (low: number, high: number, first: number, second: number) => void): void {
     for (let slot = 0; slot < this.lows.length; slot++) {
       if (this.isEmpty(slot)) continue;
       visit(this.lows[slot], this.highs[slot], this.firsts[slot], this.seconds[slot]);

@@ -38,6 +38,7 @@ export interface KvReport {
   replays: number;
   replayed: number;
   replayFailures: number;
+  survived: number;
   resets: number;
   badEvents: number;
   orphans: number;
@@ -179,7 +180,8 @@ export class KvWatch {
     if (cached !== undefined) {
       const matched = Math.round(flight.matchedTokens / task.tokensPerChunk);
       const isLive = sources.some((source) => source.isLive);
-      this.knowledge.confirm(row, task.chain, matched, cached, isLive);
+      const knewLess = this.knowledge.confirm(row, task.chain, matched, cached, isLive);
+      if (knewLess) for (const source of sources) source.contradicted();
     }
     const atMs = this.host.clock() + SETTLE_MS;
     this.settlements.push({ row, endpointId: flight.endpointId, chain: task.chain, atMs });
@@ -210,6 +212,7 @@ export class KvWatch {
       replays: sum(({ feed }) => feed.counters.replays),
       replayed: sum(({ feed }) => feed.counters.replayed),
       replayFailures: sum(({ feed }) => feed.counters.replayFailures),
+      survived: sum(({ feed }) => feed.counters.survived),
       resets: sum(({ feed }) => feed.counters.resets),
       badEvents: sum(({ badEvents, badBatches }) => badEvents + badBatches),
       orphans: sum(({ table }) => table.orphans),

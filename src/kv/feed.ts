@@ -7,7 +7,8 @@
  *     applied. That one must come again, the same bytes: else it is another process (restart).
  *   - Live events that come meanwhile wait, within a bound, and follow in order.
  *   - A number that goes back without a replay that explains it: restart.
- *   - No replay, a failed one, or one whose buffer starts too late: reset, everything is forgotten.
+ *   - No replay, a failed one, or one whose buffer starts too late: a loss. The host is asked
+ *     whether what it knows outweighs what it missed; else everything is forgotten (reset).
  *   - A last event that was dropped shows no gap: a quiet stream is audited by a replay.
  *
  * `isWhole` says that all events since the publisher's start, or since it cleared everything, were
@@ -22,6 +23,8 @@ export interface FeedHost {
   apply(payload: Uint8Array): boolean;
   /** Forget what this publisher said. */
   reset(why: ResetWhy): void;
+  /** So many batches are lost for good: is what is known worth keeping all the same? */
+  survives(missed: number): boolean;
   /** Ask for everything from a number on; false = nobody to ask. */
   askReplay(from: number): boolean;
 }
@@ -34,6 +37,8 @@ export interface FeedCounters {
   replays: number;
   replayed: number;
   replayFailures: number;
+  /** Losses after which what was known was kept. */
+  survived: number;
   resets: number;
 }
 
@@ -76,6 +81,7 @@ export class KvFeed {
     replays: 0,
     replayed: 0,
     replayFailures: 0,
+    survived: 0,
     resets: 0,
   };
   isWhole = false;
@@ -193,7 +199,7 @@ export class KvFeed {
     }
     if (sequence > lastApplied) {
       // The buffer starts too late, or it is another process that is far ahead: the same loss.
-      this.forget("gap");
+      this.lose(sequence);
       return true;
     }
     if (sequence === lastApplied && print(payload) === this.lastPrint) return true;
@@ -266,7 +272,7 @@ export class KvFeed {
     this.counters.missed += sequence - (this.next as number);
     if (!noReplay) this.startReplay(nowMs);
     if (this.replay !== undefined) return this.wait(sequence, payload, nowMs);
-    this.forget("gap");
+    this.lose(sequence);
     this.applyOne(sequence, payload);
   }
 
@@ -274,7 +280,15 @@ export class KvFeed {
   private hole(sequence: number): void {
     this.counters.gaps++;
     this.counters.missed += sequence - (this.next as number);
-    this.forget("gap");
+    this.lose(sequence);
+  }
+
+  /** What came before a number is lost for good. */
+  private lose(sequence: number): void {
+    this.isWhole = false;
+    if (!this.host.survives(sequence - (this.next ?? 0))) return this.forget("gap");
+    this.counters.survived++;
+    this.next = sequence;
   }
 
   private applyOne(sequence: number, payload: Uint8Array): void {

@@ -125,8 +125,9 @@ export class KvKnowledge {
   }
 
   /**
-   * An answer said that so many of its prompt's tokens were held. `isLive`: events come, so that
-   * the table also hears when it is no longer so.
+   * An answer said that so many of its prompt's tokens were held when it was admitted: they are
+   * held now. The rest has been computed since, and comes with its events. `isLive`: events come,
+   * so that the table also hears when a block goes. Returns whether the table knew less.
    */
   confirm(
     row: Row,
@@ -134,18 +135,22 @@ export class KvKnowledge {
     matchedChunks: number,
     cachedTokens: Tokens,
     isLive: boolean,
-  ): void {
+  ): boolean {
     const blockTokens = this.blockTokensOf(row);
     const table = this.tableOf(row);
-    if (blockTokens === 0 || table === undefined) return;
+    if (blockTokens === 0 || table === undefined) return false;
+    let knewLess = false;
     for (let chunk = 0; isLive && chunk * 2 < chain.length; chunk++) {
       const entry = this.entryOf(chain, chunk, blockTokens);
       if (entry < 0 || this.prompts.blockEnd(entry) > cachedTokens) break;
       const low = this.prompts.blockLow(entry);
       const high = this.prompts.blockHigh(entry);
-      if (this.mediaOf(row, low, high) === 0) table.hold(low, high, MEDIUM.device);
+      if (this.mediaOf(row, low, high) !== 0) continue;
+      knewLess = true;
+      table.hold(low, high, MEDIUM.device);
     }
     if (matchedChunks > 0) this.learnPast(chain, matchedChunks - 1, blockTokens, cachedTokens);
+    return knewLess;
   }
 
   /** The request is over and its events have come: the index says what the tables say. */

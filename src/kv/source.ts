@@ -30,6 +30,15 @@ export type Trust =
   | "whole"; // every event since the publisher's start, or since it cleared everything
 
 const NO_BYTES = new Uint8Array(0);
+/** Weight of one batch in the mean of removals. */
+const LEARN = 0.02;
+/**
+ * Lost removals leave blocks that are believed and gone; forgetting all makes every block held and
+ * not believed. Each is put right by the next answer that meets it. So what is known is kept while
+ * the removals expected in the gap are fewer than this share of it.
+ */
+const KEEP_SHARE = 0.5;
+const CONTRADICTIONS_MAX = 3;
 
 export class KvSource {
   readonly row: Row;
@@ -43,6 +52,9 @@ export class KvSource {
   private readonly link: ZmtpLink;
   private replay: ZmtpLink | undefined;
   private lastLoss = "";
+  private contradictions = 0;
+  /** Blocks removed per batch, on average. */
+  private removals = 0;
 
   constructor(
     row: Row,
@@ -59,6 +71,7 @@ export class KvSource {
     this.feed = new KvFeed({
       apply: (payload) => this.apply(payload),
       reset: (why) => this.reset(why),
+      survives: (missed) => this.survives(missed),
       askReplay: (from) => this.askReplay(from),
     });
     this.link = new ZmtpLink(
@@ -83,6 +96,14 @@ export class KvSource {
   /** Events come: what the table says is taken away again when it is no longer so. */
   get isLive(): boolean {
     return this.feed.isConnected && this.feed.lastEventMs !== undefined;
+  }
+
+  /**
+   * An answer showed blocks that no event told of. Once or twice an event was just on its way; after
+   * that the publisher began later than its engine.
+   */
+  contradicted(): void {
+    if (++this.contradictions >= CONTRADICTIONS_MAX) this.feed.isWhole = false;
   }
 
   tick(nowMs: Millis): void {
@@ -128,8 +149,13 @@ export class KvSource {
   }
 
   private reset(why: ResetWhy): void {
+    this.contradictions = 0;
     this.table.clear(why === "restart");
     this.listener.onReset(this.row, why);
+  }
+
+  private survives(missed: number): boolean {
+    return missed * this.removals < this.table.blocks * KEEP_SHARE;
   }
 
   private apply(payload: Uint8Array): boolean {
@@ -144,14 +170,18 @@ export class KvSource {
       this.feed.isWhole = false;
     }
     let cleared = false;
+    let removed = 0;
     for (const event of events) {
       if (event.kind === "stored") this.table.stored(event);
-      else if (event.kind === "removed") this.table.removed(event);
-      else {
+      else if (event.kind === "removed") {
+        this.table.removed(event);
+        removed += event.hashes.length / 2;
+      } else {
         this.table.clear(true);
         cleared = true;
       }
     }
+    this.removals += LEARN * (removed - this.removals);
     return cleared;
   }
 }

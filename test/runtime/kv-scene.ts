@@ -68,6 +68,7 @@ export interface KvState {
   replays: number;
   replayed: number;
   replayFailures: number;
+  survived: number;
   resets: number;
   badEvents: number;
   orphans: number;

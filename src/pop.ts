@@ -105,7 +105,8 @@ class RunningPop implements Pop {
     this.table = new EndpointTable(this.kernel.columns);
     const { sessions: max, sessionTtlMs: ttlMs } = config.limits;
     this.sessions = new SessionTable({ max, ttlMs, clock });
-    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length);
+    const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
+    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length, cache);
     this.auth = new Authenticator(config.auth);
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, metrics } = this;

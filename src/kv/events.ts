@@ -94,7 +94,8 @@ export function decodeBatch(payload: Uint8Array): KvBatch {
   const batch: KvBatch = { events: [], bad: Math.max(events.length - EVENTS_MAX, 0), unknown: 0 };
   for (const raw of events.slice(0, EVENTS_MAX) as unknown[]) {
     const fields = fieldsOf(raw);
-    const read = READERS[String(fields?.type)];
+    const type = String(fields?.type);
+    const read = Object.hasOwn(READERS, type) ? READERS[type] : undefined;
     if (fields === undefined) batch.bad++;
     else if (read === undefined) batch.unknown++;
     else {

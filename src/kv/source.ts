@@ -99,8 +99,8 @@ export class KvSource {
   }
 
   /**
-   * An answer showed blocks that no event told of. Once or twice an event was just on its way; after
-   * that the publisher began later than its engine.
+   * An answer showed blocks that no event told of. Once or twice an event was just on its way;
+   * after that the publisher began later than its engine.
    */
   contradicted(): void {
     if (++this.contradictions >= CONTRADICTIONS_MAX) this.feed.isWhole = false;

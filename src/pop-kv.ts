@@ -12,6 +12,7 @@ import type { Kernel } from "./kernel/kernel.ts";
 import type { ResetWhy } from "./kv/feed.ts";
 import { KvKnowledge, type PromptPlace } from "./kv/knowledge.ts";
 import { KvSource, type SourceAddress } from "./kv/source.ts";
+import type { TokenIdMode } from "./stream/token-id-reader.ts";
 import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
 import type { Task } from "./task/task.ts";
 
@@ -55,6 +56,8 @@ const SETTLE_MAX = 4_096;
 const TOKENIZE_ACTIVE = 8;
 const TOKENIZE_WAITING = 256;
 const TOKENIZE_BYTES = 32 * 1024 * 1024;
+/** Longest prompt whose ids may come with its answer: they delay the first event. */
+const ANSWERED_IDS_MAX = 16_384;
 const TRUSTS = ["connecting", "syncing", "partial", "whole"] as const;
 
 interface Settlement {
@@ -153,13 +156,10 @@ export class KvWatch {
     return this.knowledge.place(task.chain);
   }
 
-  /** A request was sent: its token ids are wanted where they are not known yet. */
+  /** A request was sent: its token ids are asked for where the engine has a tokenizer. */
   started(flight: Flight): void {
-    const { task, row } = flight;
-    if (this.sources[row] === undefined || task.chain.length === 0) return;
-    if (this.knowledge.blockTokensOf(row) === 0) return;
-    if (this.knowledge.knownFor(row, task.chain) * 2 >= task.chain.length) return;
-    if (this.host.worker(row).tokenize === undefined) return;
+    const { task } = flight;
+    if (!this.isUnknown(flight) || !this.tokenizes(flight)) return;
     const bytes = task.body.length;
     if (this.waiting.length >= TOKENIZE_WAITING || this.waitingBytes + bytes > TOKENIZE_BYTES) {
       this.tokenizeDropped++;
@@ -168,6 +168,16 @@ export class KvWatch {
     this.waiting.push(flight);
     this.waitingBytes += bytes;
     this.tokenizeNext();
+  }
+
+  /** Whether the answer should tell the ids; `strip`: the caller did not ask for them. */
+  wantsIds(flight: Flight): TokenIdMode | undefined {
+    if (!this.isUnknown(flight)) return undefined;
+    const { task, row } = flight;
+    if (task.returnTokenIds === true) return "read";
+    if (this.tokenizes(flight) || this.host.worker(row).returnsTokenIds !== true) return undefined;
+    const isSmall = task.promptTokens <= ANSWERED_IDS_MAX && task.choices === 1;
+    return isSmall && task.returnTokenIds === undefined ? "strip" : undefined;
   }
 
   /** It is over: what its answer says of the cache counts now, what events say a little later. */
@@ -218,6 +228,17 @@ export class KvWatch {
       orphans: sum(({ table }) => table.orphans),
       lastEventMs: times.length === 0 ? undefined : Math.max(...times),
     };
+  }
+
+  /** The row is followed, and part of the prompt is not known in tokens. */
+  private isUnknown({ task, row }: Flight): boolean {
+    if (this.sources[row] === undefined || task.chain.length === 0) return false;
+    if (this.knowledge.blockTokensOf(row) === 0) return false;
+    return this.knowledge.knownFor(row, task.chain) * 2 < task.chain.length;
+  }
+
+  private tokenizes({ task, row }: Flight): boolean {
+    return this.host.worker(row).tokenizes?.(task.route) ?? false;
   }
 
   private chunk(low: number, high: number): Uint32Array {

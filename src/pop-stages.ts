@@ -265,6 +265,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: openAiErrorEvent,
+      tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
@@ -306,7 +307,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined) metrics.usage(flight, end.usage);
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
-    this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, undefined);
+    this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, end.promptIds);
     metrics.ended(flight, end);
     this.queue.wake(flight.row);
     // Whoever waits for this PoP waits for room at its door, whichever row it is.

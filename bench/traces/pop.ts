@@ -340,6 +340,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   cacheKey: undefined,
   serviceTier: undefined,
   cacheSalt: undefined,
+  returnTokenIds: undefined,
   tenant: "bench",
   regions: [],
   priority: "default",

@@ -67,6 +67,8 @@ export interface Family {
   quirks: {
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
+    /** Takes `return_token_ids`: the prompt's ids come with the answer. */
+    returnTokenIds?: boolean;
     /** The running gauge counts the waiting ones too. */
     runningIncludesWaiting?: boolean;
     notes: readonly string[];
@@ -173,6 +175,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "kv_cache_usage_perc was gpu_cache_usage_perc before V1 (0.8).",
         "num_gpu_blocks may be the text None: then the cache size stays unknown.",
@@ -194,6 +197,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     openapi: "/openapi.json",
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "/v1/loads came with PR 16976; older images answer 404, then /metrics serves.",
         "/metrics exists only with --enable-metrics.",
@@ -246,7 +250,11 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     capabilities: ALL,
     openapi: "/openapi.json",
     tokenizers: VLLM_TOKENIZERS,
-    quirks: { streamUsage: true, notes: ["1.x serves bare metric names, 2.x vLLM's."] },
+    quirks: {
+      streamUsage: true,
+      returnTokenIds: true,
+      notes: ["1.x serves bare metric names, 2.x vLLM's."],
+    },
   },
   triton: {
     // The OpenAI frontend has /health/ready, the KServe one /v2/health/ready.

@@ -10,6 +10,8 @@ import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
 import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
+import { TokenIdReader, type TokenIdMode } from "../stream/token-id-reader.ts";
+import { askForTokenIds } from "../task/openai.ts";
 import type { Task } from "../task/task.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Sender } from "./worker.ts";
@@ -45,9 +47,15 @@ export interface AttemptPlan {
   gridHeaders(engine: Headers): Headers;
   errorEvent(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
+  tokenIds?: TokenIdMode | undefined;
 }
 
-export type AttemptEnd = RelayEnd & { meter: StreamMeter };
+export type AttemptEnd = RelayEnd & {
+  meter: StreamMeter;
+  /** Token ids of the prompt, where they were wanted and told. */
+  promptIds?: number[] | undefined;
+};
 
 const ALREADY_OVER = new GridError("client_gone", "The client left.");
 
@@ -57,6 +65,7 @@ export class Attempt implements RelayHost, Deadline {
   private readonly context: ForwardContext;
   private readonly plan: AttemptPlan;
   private readonly relay: Relay;
+  private ids: TokenIdReader | undefined;
   private readonly sentMs: Millis;
   private call: OutCall | undefined;
   private commentMs: Millis;
@@ -88,11 +97,13 @@ export class Attempt implements RelayHost, Deadline {
     return new Promise((resolve) => {
       this.resolve = resolve;
       if (this.early !== undefined) return resolve(this.early);
-      const { worker, task, handover } = this.plan;
-      const request = worker.outbound(task.route, task.body, task.id, task, handover);
+      const { worker, task, handover, tokenIds } = this.plan;
+      const body = tokenIds === "strip" ? askForTokenIds(task.body) : task.body;
+      const request = worker.outbound(task.route, body, task.id, task, handover);
+      if (tokenIds !== undefined) this.ids = new TokenIdReader(this.relay, tokenIds);
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
-      this.call = this.context.transport.send(request, this.relay);
+      this.call = this.context.transport.send(request, this.ids ?? this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);
     });
   }
@@ -162,7 +173,7 @@ export class Attempt implements RelayHost, Deadline {
   settled(end: RelayEnd): void {
     this.over = true;
     this.context.deadlines.remove(this);
-    this.early = Object.assign(end, { meter: this.relay.meter });
+    this.early = Object.assign(end, { meter: this.relay.meter, promptIds: this.ids?.promptIds });
     this.resolve?.(this.early);
   }
 

@@ -83,6 +83,10 @@ export interface Worker extends Sender {
    * @throws GridError when it has and did not answer well
    */
   tokenize?(route: Route, body: Uint8Array): Promise<number[] | undefined>;
+  /** It has such a route, as far as is known. */
+  tokenizes?(route: Route): boolean;
+  /** It takes `return_token_ids`. */
+  readonly returnsTokenIds?: boolean;
 }
 
 /** Told by `watch.ts`; `state` and `feedback` listen. */

@@ -180,7 +180,7 @@ export class KvFeed {
   private startReplay(nowMs: Millis): void {
     this.audited = true;
     const { next } = this;
-    const lastApplied = next === undefined ? undefined : next - 1;
+    const lastApplied = next === undefined || next === 0 ? undefined : next - 1;
     if (!this.host.askReplay(lastApplied ?? 0)) return;
     this.counters.replays++;
     this.replay = { lastApplied, next, heardMs: nowMs, first: undefined };
@@ -209,9 +209,16 @@ export class KvFeed {
 
   private replayEnds(replay: Replay, nowMs: Millis): void {
     this.endReplay();
+    if (replay.lastApplied === undefined && replay.first === undefined) this.startsFresh();
     // Not even the last event that we applied: that process is gone.
     if (replay.lastApplied !== undefined && replay.first === undefined) this.restarted(nowMs);
     else this.drain(nowMs, this.next === replay.next);
+  }
+
+  /** A replay of everything that brings nothing: nothing was published yet. */
+  private startsFresh(): void {
+    this.next = 0;
+    this.isWhole = true;
   }
 
   /** Another process publishes: from nothing, by replay where there is one. */

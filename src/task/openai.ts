@@ -27,7 +27,8 @@ const NAME_LENGTH_MAX = 256;
 const KEY_LENGTH_MAX = 1_024;
 const TOKENS_MAX = 2 ** 31 - 1;
 const BRACE = 0x7b;
-const SPLICE = codes('"stream_options":{"include_usage":true},');
+const ASK_USAGE = codes('"stream_options":{"include_usage":true},');
+const ASK_TOKEN_IDS = codes('"return_token_ids":true,');
 
 function codes(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -141,14 +142,24 @@ function withoutMark(bytes: Uint8Array): Uint8Array {
   return marked ? bytes.subarray(3) : bytes;
 }
 
-/** Puts `stream_options` behind the first brace; there is a `stream` key, so a comma is right. */
-function askForUsage(bytes: Uint8Array): Uint8Array {
+/** Puts a field behind the first brace; the body has a `model`, so a comma is right. */
+function spliced(bytes: Uint8Array, field: Uint8Array): Uint8Array {
   const at = bytes.indexOf(BRACE) + 1;
-  const body = new Uint8Array(bytes.length + SPLICE.length);
+  const body = new Uint8Array(bytes.length + field.length);
   body.set(bytes.subarray(0, at));
-  body.set(SPLICE, at);
-  body.set(bytes.subarray(at), at + SPLICE.length);
+  body.set(field, at);
+  body.set(bytes.subarray(at), at + field.length);
   return body;
+}
+
+/** The same request, which also asks for the prompt's token ids. */
+export function askForTokenIds(body: Uint8Array): Uint8Array {
+  return spliced(body, ASK_TOKEN_IDS);
+}
+
+/** Only the engine knows what else it may be. */
+function flagOf(value: unknown): boolean | undefined {
+  return value === undefined ? undefined : value === true;
 }
 
 function promptOf(route: Route, body: Fields, limits: BodyLimits): Prompt {
@@ -196,7 +207,7 @@ export function parseOpenAiBody(
     route,
     model,
     stream,
-    body: usageAdded ? askForUsage(own) : own,
+    body: usageAdded ? spliced(own, ASK_USAGE) : own,
     prompt: prompt.pieces,
     needs,
     maxTokens: generates ? maxTokensOf(body) : 0,
@@ -204,6 +215,7 @@ export function parseOpenAiBody(
     usageAdded,
     cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
     serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),
+    returnTokenIds: flagOf(body.return_token_ids),
     cacheSalt: stringField(body.cache_salt, "cache_salt", KEY_LENGTH_MAX),
   };
 }

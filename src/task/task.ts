@@ -30,6 +30,8 @@ export interface ParsedBody {
   serviceTier: string | undefined;
   /** `cache_salt` (vLLM, SGLang): prompts with another one share no KV cache. */
   cacheSalt: string | undefined;
+  /** `return_token_ids` (vLLM, SGLang); undefined: the caller says nothing of it. */
+  returnTokenIds: boolean | undefined;
 }
 
 export interface Task extends ParsedBody {

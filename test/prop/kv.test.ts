@@ -94,7 +94,10 @@ describe("foreign bytes", () => {
     const tag = fc.constantFrom("BlockStored", "BlockRemoved", "BlockStoredWithMetadata", "X");
     const asArray = fc.tuple(tag, value, value, value, value, value, value);
     const names = ["block_hashes", "token_ids", "block_size", "extra_keys", "medium"] as const;
-    const asMap = fc.record({ type: tag, ...Object.fromEntries(names.map((name) => [name, value])) });
+    const asMap = fc.record({
+      type: tag,
+      ...Object.fromEntries(names.map((name) => [name, value])),
+    });
     fc.assert(
       fc.property(fc.array(fc.oneof(asArray, asMap), { maxLength: 8 }), (events) => {
         const payload = encode([1, [...events, ["AllBlocksCleared"]], 0]);

@@ -115,7 +115,15 @@ const map = (hash: unknown, parent: unknown) => ({
   group_idx: 0,
   kv_cache_spec_kind: "full_attention",
 });
-const array = (hash: unknown, parent: unknown) => ["BlockStored", [hash], parent, IDS, 16, null, "GPU"];
+const array = (hash: unknown, parent: unknown) => [
+  "BlockStored",
+  [hash],
+  parent,
+  IDS,
+  16,
+  null,
+  "GPU",
+];
 
 test.each([
   ["maps and bytes, topic in replays", "topic", map, (n: number) => sha(n)],
@@ -134,9 +142,10 @@ test.each([
   expect(source.trust).toBe("whole");
   expect(source.feed.counters).toMatchObject({ gaps: 1, missed: 1, resets: 0 });
   expect(source.table.orphans).toBe(0);
-  const removal = framing === "topic"
-    ? { type: "BlockRemoved", block_hashes: [hash(4)], medium: "GPU", group_idx: 0 }
-    : ["BlockRemoved", [hash(4)], "GPU"];
+  const removal =
+    framing === "topic"
+      ? { type: "BlockRemoved", block_hashes: [hash(4)], medium: "GPU", group_idx: 0 }
+      : ["BlockRemoved", [hash(4)], "GPU"];
   await publisher.send([removal]);
   await eventually("the removal", () => held.size === 3);
 });

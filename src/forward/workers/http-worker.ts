@@ -8,6 +8,7 @@ import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
+import { tokenIdsOf } from "../../stream/token-ids.ts";
 import type { Route } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
@@ -31,7 +32,6 @@ import {
 } from "../probe.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
-import { tokenIdsOf } from "../token-ids.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
 
 export interface HttpWorkerOptions {
@@ -77,7 +77,7 @@ export class HttpWorker implements Worker {
   private readonly absent = new Set<Source>();
   private last: LoadFacts = {};
   private version: string | undefined;
-  /** Tokenizer routes that this engine does not have; asked again by every full probe. */
+  /** Tokenizer routes that this engine does not have, until it is another process. */
   private readonly absentTokenizers = new Set<string>();
   /** Nobody listened on the port since the last full probe: that process is gone. */
   private refused = false;
@@ -144,7 +144,6 @@ export class HttpWorker implements Worker {
 
   async probe(): Promise<Probe> {
     this.absent.clear();
-    this.absentTokenizers.clear();
     const ask = this.asker(this.probeTimeoutMs);
     const before = this.last;
     const versionBefore = this.version;
@@ -164,6 +163,8 @@ export class HttpWorker implements Worker {
     const asleep = facts.awake === false && health.phase === "ready";
     const refused = this.refused;
     this.refused = false;
+    const restarted = refused || restartedSince(before, facts, versionBefore, this.version);
+    if (restarted === true) this.absentTokenizers.clear();
     return {
       phase: asleep ? "sleeping" : health.phase,
       detail: asleep ? "the engine's weights are out of the GPU" : health.detail,
@@ -173,7 +174,7 @@ export class HttpWorker implements Worker {
       kvTokens: facts.kvTokens,
       blockTokens: facts.blockTokens,
       slots: facts.slots,
-      restarted: refused || restartedSince(before, facts, versionBefore, this.version),
+      restarted,
     };
   }
 
@@ -194,6 +195,15 @@ export class HttpWorker implements Worker {
       slots,
       restarted: restartedSince(before, facts, undefined, undefined),
     };
+  }
+
+  get returnsTokenIds(): boolean {
+    return this.family.quirks.returnTokenIds === true;
+  }
+
+  tokenizes(route: Route): boolean {
+    const paths = this.family.tokenizers?.[route] ?? [];
+    return paths.some((path) => !this.absentTokenizers.has(path));
   }
 
   async tokenize(route: Route, body: Uint8Array): Promise<number[] | undefined> {

@@ -23,7 +23,10 @@ describe("vLLM", () => {
     const payload =
       `93cb41daa94c96b51eb8` +
       `91${"8c"}${text("type")}${text("BlockStored")}` +
-      `${text("block_hashes")}91cfdab8d80faa7d0000`.replace("dab8d80faa7d0000", "dab89ac38e4c1000") +
+      `${text("block_hashes")}91cfdab8d80faa7d0000`.replace(
+        "dab8d80faa7d0000",
+        "dab89ac38e4c1000",
+      ) +
       `${text("parent_block_hash")}c0${text("token_ids")}${IDS_HEX}` +
       `${text("block_size")}10${text("lora_id")}c0${text("medium")}${text("GPU")}` +
       `${text("lora_name")}c0${text("extra_keys")}91c0${text("group_idx")}00` +
@@ -98,8 +101,19 @@ describe("vLLM", () => {
 
   test("a sliding window's blocks are marked; mla's are as good as full attention's", () => {
     const kind = (name: string) =>
-      stored([1, [{ type: "BlockStored", block_hashes: [1], token_ids: IDS, block_size: 16,
-        group_idx: 1, kv_cache_spec_kind: name }]]);
+      stored([
+        1,
+        [
+          {
+            type: "BlockStored",
+            block_hashes: [1],
+            token_ids: IDS,
+            block_size: 16,
+            group_idx: 1,
+            kv_cache_spec_kind: name,
+          },
+        ],
+      ]);
     expect(kind("sliding_window")).toMatchObject({ isFull: false, group: 1 });
     expect(kind("mla_attention").isFull).toBe(true);
   });
@@ -108,7 +122,10 @@ describe("vLLM", () => {
     const arrays = one([1, [["BlockRemoved", [9n], "GPU"], ["AllBlocksCleared"]], 0]);
     const maps = one([
       1,
-      [{ type: "BlockRemoved", block_hashes: [9], medium: "GPU", group_idx: 0 }, { type: "AllBlocksCleared" }],
+      [
+        { type: "BlockRemoved", block_hashes: [9], medium: "GPU", group_idx: 0 },
+        { type: "AllBlocksCleared" },
+      ],
       0,
     ]);
     expect(arrays).toEqual(maps);
@@ -126,8 +143,21 @@ describe("vLLM", () => {
 
 describe("SGLang and TensorRT-LLM", () => {
   test("BlockStoredWithMetadata: the salt stands in a map at the end", () => {
-    const raw = ["BlockStoredWithMetadata", [1, 2], null, [...IDS, ...IDS], 16, null, "GPU", { cache_salt: "s" }];
-    expect(stored([1, [raw], 0])).toMatchObject({ extras: ["s", ""], adapter: "", blockTokens: 16 });
+    const raw = [
+      "BlockStoredWithMetadata",
+      [1, 2],
+      null,
+      [...IDS, ...IDS],
+      16,
+      null,
+      "GPU",
+      { cache_salt: "s" },
+    ];
+    expect(stored([1, [raw], 0])).toMatchObject({
+      extras: ["s", ""],
+      adapter: "",
+      blockTokens: 16,
+    });
     const later = ["BlockStoredWithMetadata", [3], 2, IDS, 16, null, "GPU", { cache_salt: "s" }];
     expect(stored([1, [later], 0]).extras).toBeUndefined();
   });

@@ -69,6 +69,18 @@ describe("in order", () => {
     expect(world.feed.isWhole).toBe(true);
   });
 
+  test("a replay that brings nothing at all: nothing was published yet", () => {
+    world.connect();
+    expect(world.feed.isWhole).toBe(false);
+    world.end();
+    expect(world.feed.isWhole).toBe(true);
+    world.live(4);
+    expect(world.asked).toEqual([0, 0]);
+    world.end();
+    expect(world.applied).toEqual([4]);
+    expect(world.feed.isWhole).toBe(false);
+  });
+
   test.each([false, true])("joined late: the replay has all (topic: %s)", (topic) => {
     world.connect();
     world.live(3);

@@ -142,7 +142,11 @@ describe("events about blocks are events about chunks", () => {
     table.stored(stored("cd", 0, { extras: ["salt", ""] }));
     for (const words of ["ab", "cd"]) knowledge.learnPrompt(prompt(words));
     expect([holds("ab"), holds("cd")]).toEqual([0, 0]);
-    knowledge = new KvKnowledge({ hold: (low, high, row) => void index.set(key(low, high, row), 1), drop: () => {} }, CHUNK_BYTES, 64);
+    knowledge = new KvKnowledge(
+      { hold: (low, high, row) => void index.set(key(low, high, row), 1), drop: () => {} },
+      CHUNK_BYTES,
+      64,
+    );
     table = knowledge.addTable(3);
     table.stored(stored("ab", 0, { adapter: "sql" }));
     table.stored(stored("cd", 0, { extras: ["salt", ""] }));

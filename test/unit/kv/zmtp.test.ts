@@ -164,7 +164,12 @@ describe("subscriptions and heartbeats", () => {
   test("a publisher hears both forms, and both ways back", () => {
     const { peer, zmtp } = connect("PUB");
     zmtp.receive(GREETING, 0);
-    zmtp.receive(hex(`041905${toHex(ascii("READY"))}0b${toHex(ascii("Socket-Type"))}00000003${toHex(ascii("SUB"))}`), 0);
+    zmtp.receive(
+      hex(
+        `041905${toHex(ascii("READY"))}0b${toHex(ascii("Socket-Type"))}00000003${toHex(ascii("SUB"))}`,
+      ),
+      0,
+    );
     zmtp.receive(hex(`040c09${toHex(ascii("SUBSCRIBE"))}6b76`), 0);
     zmtp.receive(hex("00020161"), 0);
     zmtp.receive(hex("00020061"), 0);

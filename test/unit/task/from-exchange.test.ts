@@ -15,6 +15,7 @@ const body = (over: Partial<ParsedBody> = {}): ParsedBody => ({
   cacheKey: undefined,
   serviceTier: undefined,
   cacheSalt: undefined,
+  returnTokenIds: undefined,
   ...over,
 });
 const context = { id: "r", tenant: "t", nowMs: 5, sloTtftMs: 2000, sloItlMs: 100 };

@@ -10,7 +10,14 @@ import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { KvEvents } from "./config-kv.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
-import { ADMISSION_STATES, CAPABILITY, ENGINE_FAMILIES, TIERS } from "./grid/endpoint.ts";
+import { DIALECTS } from "./grid/dialect.ts";
+import {
+  ADMISSION_STATES,
+  CAPABILITY,
+  dialectsOf,
+  ENGINE_FAMILIES,
+  TIERS,
+} from "./grid/endpoint.ts";
 import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
 import type { KernelOptions, Weights } from "./kernel/kernel.ts";
 import { TRIED_MAX } from "./kernel/kernel.ts";
@@ -19,7 +26,8 @@ import * as knob from "./knob.ts";
 
 export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
-  listen: { host: string; port: number };
+  /** `tls`: names of PEM files; the door speaks https and gossip wss then. */
+  listen: { host: string; port: number; tls?: { cert: string; key: string } | undefined };
   endpoints: EndpointSpec[];
   /** No keys at all = open to everybody who can reach the port. */
   auth: {
@@ -31,8 +39,12 @@ export interface PopConfig {
     bodyTimeoutMs: number;
     headerTimeoutMs: number;
     connections: number;
+    binding: "late" | "early";
     queueLength: number;
+    queueBytes: number;
     queueWaitMs: number;
+    queueBatchWaitMs: number;
+    queueAgeMs: number;
     heldBytes: number;
     eventBytes: number;
     responseBytes: number;
@@ -64,6 +76,8 @@ export interface PopConfig {
     key?: string | undefined;
     open: boolean;
     url?: string | undefined;
+    /** A file of PEM certificates. */
+    ca?: string | undefined;
     inFlight: number;
     freshMs: number;
     endpoints: number;
@@ -86,6 +100,7 @@ const NAME = "1 to 64 letters, digits, dots, dashes or underscores";
 const isName = (x: string) => /^[A-Za-z0-9._-]{1,64}$/.test(x);
 const MODEL = "a model id of 1 to 256 characters without control characters";
 const isModel = (x: string) => /^[^\p{Cc}]{1,256}$/u.test(x);
+const isFile = (x: string) => /^[^\p{Cc}]{1,1024}$/u.test(x);
 /** As in x-grid-region, whose values are compared in lower case. */
 const region = v.pipe(
   knob.text("a region of 1 to 32 letters, digits or dashes", (x) => /^[a-z0-9-]{1,32}$/i.test(x)),
@@ -134,6 +149,8 @@ const Endpoint = knob.section({
   ),
   // Says where its load and health stand; what it can do is probed all the same.
   engine: knob.choice(ENGINE_FAMILIES, "openai-compatible"),
+  // What it speaks, preferred first; left out: chat. A caller's own dialect passes untouched.
+  dialects: knob.choices(DIALECTS),
   tier: knob.choice(TIERS, "edge"),
   // Matched against x-grid-region. Default: the PoP's own region.
   region: v.optional(region),
@@ -151,8 +168,10 @@ const Endpoint = knob.section({
   priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
   // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
   maxInFlight: knob.count("requests", 1, 100_000, 256),
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
-  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 8_192),
+  // Work in prefill there at which it gets no more. Higher: what follows sits in the engine's
+  // queue, where it cannot be moved. Lower: gaps of a round trip between two prefills. A learned
+  // rate above 8,000 tokens per second raises it.
+  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 1_024),
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),
   kvTokens: knob.unset("tokens", 1, 1_000_000_000),
@@ -191,9 +210,20 @@ const Limits = knob.sectionOr({
   headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),
   // Open client sockets; the next one is refused. Keep below the process's file limit / 2.
   connections: knob.count("connections", 1, 1_000_000, 16_384),
-  // Requests that wait for an engine. Fewer: 429 earlier. More: they wait longer than they live.
-  queueLength: knob.count("requests", 0, 1_000_000, 1_024),
+  // late: a request waits here, where it can still move, until an engine can start it. early: it
+  // is sent to the cheapest engine at once and waits there, in that engine's order.
+  binding: knob.choice(["late", "early"], "late"),
+  // Requests of one class that wait for an engine. Fewer: 429 earlier. More: they wait longer than
+  // they live, and each wake looks at all of them, about 20 ns each.
+  queueLength: knob.count("requests", 0, 65_536, 1_024),
+  // Bodies of all that wait: what a queue of long prompts may hold of the memory.
+  queueBytes: knob.count("bytes", 0, 64 * KIB * MIB, 256 * MIB),
   queueWaitMs: knob.count("ms", 0, HOUR, 30 * SECOND),
+  // Of priority batch: as long as common clients wait for an answer at all.
+  queueBatchWaitMs: knob.count("ms", 0, 24 * HOUR, 10 * MINUTE),
+  // Who has waited so long goes up one class. Longer: batch may starve for longer under a constant
+  // overload of others. Shorter: it takes part in a burst that it could sit out.
+  queueAgeMs: knob.count("ms", 1, 24 * HOUR, 30 * SECOND),
   // What a stream may send before its first content and still be retried elsewhere unseen.
   heldBytes: knob.count("bytes", KIB, 64 * MIB, 256 * KIB),
   // One SSE event; 1 MiB holds the largest tool call or log-probability event seen.
@@ -284,6 +314,8 @@ const Peers = knob.sectionOr({
       v.transform((x) => originOf(x) as string),
     ),
   ),
+  // Authorities trusted beside the system's, wherever this PoP dials: doors, gossip, engines.
+  ca: v.optional(knob.text("the name of a file of PEM certificates", isFile)),
   // Requests of ours at one other PoP at once: what is lost when it dies, and its protection.
   inFlight: knob.count("requests", 1, 100_000, 512),
   // How long its last load counts: two lost publications of the once a second that idle PoPs send.
@@ -304,6 +336,13 @@ const Config = knob.section({
     host: knob.textOr("a host name or address", (x) => /^[^\s/]{1,255}$/.test(x), "127.0.0.1"),
     // 0 takes a free port, which the log then names.
     port: knob.count("(port number)", 0, 65_535, 8_801),
+    // Left out: plain http and ws, for loopback, a private network or a proxy that ends TLS.
+    tls: v.optional(
+      knob.section({
+        cert: knob.text("the name of a PEM file: certificate, then its chain", isFile),
+        key: knob.text("the name of a PEM file: its private key", isFile),
+      }),
+    ),
   }),
   endpoints: knob.listOrNone(Endpoint),
   auth: Auth,
@@ -364,6 +403,7 @@ function readNumbers(issues: readonly v.BaseIssue<unknown>[], whole: Set<string>
 function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
   const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => ({
     ...endpoint,
+    dialects: endpoint.dialects?.length ? endpoint.dialects : dialectsOf(endpoint.engine),
     region: endpoint.region ?? parsed.pop.region,
     headers: lowerCaseNames(endpoint.headers),
   }));

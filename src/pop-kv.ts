@@ -14,6 +14,7 @@ import { KvKnowledge, type PromptPlace } from "./kv/knowledge.ts";
 import { KvSource, type SourceAddress } from "./kv/source.ts";
 import type { TokenIdMode } from "./stream/token-id-reader.ts";
 import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
+import { cacheSalt, returnsTokenIds } from "./task/cache-fields.ts";
 import type { Task } from "./task/task.ts";
 
 export interface KvHost {
@@ -174,10 +175,13 @@ export class KvWatch {
   wantsIds(flight: Flight): TokenIdMode | undefined {
     if (!this.isUnknown(flight)) return undefined;
     const { task, row } = flight;
-    if (task.returnTokenIds === true) return "read";
-    if (this.tokenizes(flight) || this.host.worker(row).returnsTokenIds !== true) return undefined;
+    const worker = this.host.worker(row);
+    const wanted = returnsTokenIds(task.fields);
+    if (wanted === true) return "read";
+    if (this.tokenizes(flight) || worker.returnsTokenIds !== true) return undefined;
+    if (worker.dialect(task) !== "chat") return undefined;
     const isSmall = task.promptTokens <= ANSWERED_IDS_MAX && task.choices === 1;
-    return isSmall && task.returnTokenIds === undefined ? "strip" : undefined;
+    return isSmall && wanted === undefined ? "strip" : undefined;
   }
 
   /** It is over: what its answer says of the cache counts now, what events say a little later. */
@@ -278,7 +282,7 @@ export class KvWatch {
     const isThere = () => this.host.table.records[row]?.spec.id === endpointId;
     if (!isThere()) return;
     try {
-      const ids = await this.host.worker(row).tokenize?.(task.route, task.body);
+      const ids = await this.host.worker(row).tokenize?.(task);
       if (ids === undefined || !isThere()) return;
       this.tokenized++;
       this.learn(task, row, ids);
@@ -288,10 +292,10 @@ export class KvWatch {
   }
 
   private learn(task: Task, row: Row, tokenIds: ArrayLike<number>): void {
-    const { chain, promptBytes: bytes, model, cacheSalt } = task;
+    const { chain, promptBytes: bytes, model } = task;
     const isAdapter = this.host.table.records[row]?.adapters.includes(model) ?? false;
     const adapter = isAdapter ? model : "";
-    this.knowledge.learnPrompt({ chain, bytes, tokenIds, adapter, salt: cacheSalt ?? "" });
+    this.knowledge.learnPrompt({ chain, bytes, tokenIds, adapter, salt: cacheSalt(task.fields) });
   }
 }
 

@@ -1,51 +1,51 @@
-/** The first stage of `proxy.ts`: a body and headers become a task, measured. Part of `pop.ts`. */
-import type { Headers } from "./grid/exchange.ts";
-import { PLACE } from "./grid/endpoint.ts";
-import type { Millis } from "./grid/units.ts";
+/** From the bytes of a request to its task, with its prefix hashes and sizes. Part of `pop.ts`. */
 import type { PopParts } from "./pop-stages.ts";
+import { PLACE } from "./grid/endpoint.ts";
+import type { Exchange } from "./grid/exchange.ts";
+import type { Millis } from "./grid/units.ts";
 import type { Caller } from "./proxy.ts";
+import { cacheSalt } from "./task/cache-fields.ts";
+import { parseBody } from "./task/dialects/table.ts";
 import { toTask } from "./task/from-exchange.ts";
-import { parseOpenAiBody } from "./task/openai.ts";
 import { short } from "./task/openai-prompt.ts";
-import type { Route, Task } from "./task/task.ts";
+import { DOORS, type Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 export interface ReadContext {
   id: string;
+  caller: Caller;
   nowMs: Millis;
-  /** This PoP sends its clients' requests to others. */
+  /** The PoP drains: other PoPs are to run it. */
   standby: boolean;
 }
 
-/** @throws GridError naming the field or header that is wrong */
+/** @throws GridError what is wrong with the body or a header */
 export function readTask(
   parts: PopParts,
   route: Route,
   bytes: Uint8Array,
-  headers: Headers,
-  caller: Caller,
-  { id, nowMs, standby }: ReadContext,
+  { headers, path: door, query }: Exchange,
+  { id, caller, nowMs, standby }: ReadContext,
 ): Task {
   const { config, estimator, kernel } = parts;
-  const body = parseOpenAiBody(route, bytes, decode);
-  const task = toTask(body, headers, {
-    id,
-    tenant: caller.tenant,
-    nowMs,
-    sloTtftMs: config.slo.ttftMs,
-    sloItlMs: config.slo.itlMs,
-    handover: caller.handover,
-  });
-  if (caller.handover !== undefined) task.needs |= PLACE.own;
+  const path = query === "" ? door : `${door}?${query}`;
+  const { ttftMs: sloTtftMs, itlMs: sloItlMs } = config.slo;
+  const { tenant, handover } = caller;
+  const context = { id, tenant, nowMs, sloTtftMs, sloItlMs, handover, path };
+  const task = toTask(parseBody(route, bytes, decode, path), headers, context);
+  if (handover !== undefined) task.needs |= PLACE.own;
   else if (standby) task.needs |= PLACE.other;
-  if (route === "embeddings") {
+  const { operation } = DOORS[route];
+  if (operation === "embed" || operation === "count") {
     // Nothing of it stays in a KV cache: only its size matters.
     task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
   } else {
-    const salt = task.cacheSalt === undefined ? "" : `\n${short(task.cacheSalt)}`;
-    const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}${salt}`);
+    const salt = short(cacheSalt(task.fields));
+    const seed = `${task.model}\n${tenant}${salt === "" ? "" : `\n${salt}`}`;
+    const hashed = kernel.hash(task.prompt, seed);
     task.chain = hashed.chain;
     task.promptBytes = hashed.bytes;
     task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);

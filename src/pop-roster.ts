@@ -8,7 +8,7 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import type { Transport } from "./grid/exchange.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import { MODELS_MAX, type Kernel } from "./kernel/kernel.ts";
-import { defaultCapabilities } from "./forward/families.ts";
+import { defaultCapabilities, inDialects } from "./forward/families.ts";
 import { type Watch, watchEndpoint } from "./forward/watch.ts";
 import type { LoadSample, Probe, Worker } from "./forward/worker.ts";
 import { HttpWorker } from "./forward/workers/http-worker.ts";
@@ -233,7 +233,9 @@ export class Roster {
     if (probe.models !== undefined) this.learnModels(record, probe);
     const declared = spec.capabilities !== undefined;
     const probed = declared ? undefined : probe.capabilities;
-    columns.capabilities[row] = (probed ?? defaultCapabilities(spec)) | PLACE.own;
+    const able =
+      probed === undefined ? defaultCapabilities(spec) : inDialects(probed, spec.dialects);
+    columns.capabilities[row] = able | PLACE.own;
     if (probe.version !== undefined) record.version = probe.version;
     this.mirror(record, spec.kvTokens ?? probe.kvTokens);
     this.host.cache?.blockSize(row, probe.blockTokens);

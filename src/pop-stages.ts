@@ -4,8 +4,9 @@
  */
 import { admit, refuse } from "./admission/admit.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
+import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
-import { openAiErrorEvent } from "./door/rescue.ts";
+import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -19,6 +20,7 @@ import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { countHere } from "./pop-count.ts";
 import type { KvWatch } from "./pop-kv.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
@@ -30,7 +32,8 @@ import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
 import { requestIdOf } from "./task/from-exchange.ts";
-import type { Route, Task } from "./task/task.ts";
+import { DOORS, type Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 export interface PopParts {
   config: PopConfig;
@@ -81,7 +84,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
-    this.queue = new WaitQueue(this, queueLimits(parts.config));
+    this.queue = new WaitQueue(this, parts.config.limits);
     this.context = this.forwardContext();
   }
 
@@ -103,14 +106,19 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   configure(config: PopConfig): void {
     this.parts.config = config;
-    this.queue.setLimits(queueLimits(config));
+    this.queue.setLimits(config.limits);
     this.context = this.forwardContext();
   }
 
-  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
+  read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
+    const id = this.requestId(exchange.headers);
     const { standby } = this;
-    const context = { id: this.requestId(headers), nowMs: this.clock(), standby };
-    return readTask(this.parts, route, bytes, headers, caller, context);
+    return readTask(this.parts, route, bytes, exchange, {
+      id,
+      caller,
+      nowMs: this.clock(),
+      standby,
+    });
   }
 
   requestId(headers: Headers): string {
@@ -125,6 +133,10 @@ export class PopStages implements Stages, QueueHost<Flight> {
       models: () => models.names(),
       allowedModels: caller.models,
     });
+  }
+
+  answersHere(task: Task, exchange: Exchange): boolean {
+    return countHere(this.parts, task, exchange);
   }
 
   turn(
@@ -177,16 +189,12 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   canStart(row: Row): boolean {
-    const { columns, records } = this.parts.table;
-    const record = records[row];
-    const budget = record?.spec.prefillBudgetTokens ?? 0;
-    if (record?.pop !== undefined && !this.parts.peers.hasRoom(row)) return false;
-    // What is on the way to a far endpoint is not in its hands yet: one round trip's worth more.
-    const onTheWay = columns.rttMs[row] * columns.prefillRate[row];
-    return (
-      columns.inFlight[row] < columns.inFlightCap[row] &&
-      columns.ownTokens[row] <= budget + onTheWay
-    );
+    const { config, peers, table } = this.parts;
+    const record = table.records[row];
+    if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
+    const isEarly = config.limits.binding === "early";
+    const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
+    return hasPrefillRoom(table.columns, row, least);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -209,7 +217,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       due: () => {
         this.assumptions.remove(deadline);
         this.feedback.assumePrefilled(flight);
-        this.queue.wake(flight.row);
+        this.queue.wake(this.clock());
       },
     };
     flight.assumption = deadline;
@@ -257,6 +265,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
+    const { dialect } = DOORS[flight.task.route];
     return new Attempt(this.context, {
       task: flight.task,
       row: flight.row,
@@ -264,12 +273,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
       handover: away ? this.handover(flight) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
-      errorEvent: openAiErrorEvent,
+      errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
+      errorBody: (error) => errorBody(dialect, error, flight.task.id),
       tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
-        this.queue.wake(flight.row);
+        this.queue.wake(nowMs);
       },
     });
   }
@@ -309,15 +319,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
     this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, end.promptIds);
     metrics.ended(flight, end);
-    this.queue.wake(flight.row);
-    // Whoever waits for this PoP waits for room at its door, whichever row it is.
-    for (const row of this.parts.peers.siblings(flight.row)) this.queue.wake(row);
+    this.queue.wake(this.clock());
   }
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
   private markFailure(flight: Flight, error: GridError): void {
     // A connection that went stale while idle says nothing of the engine's health.
-    if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
+    if (error.retry === "same" || error.source === "client")
+      return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
@@ -325,7 +334,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.health.failed(row, error.code, error.retryAfterS, this.clock());
       }
     }
-    if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
     this.parts.log("warn", "attempt failed", {
       request: flight.task.id,
@@ -343,8 +351,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
   }
 
-  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
-    answerError(exchange, error, task, {
+  rescue(
+    exchange: Exchange,
+    route: Route,
+    error: GridError,
+    task: Task | undefined,
+    attempts: number,
+  ): void {
+    answerError(exchange, route, error, task, {
       popId: this.parts.config.pop.id,
       requestId: task?.id ?? this.requestId(exchange.headers),
       attempts,
@@ -375,8 +389,4 @@ export class PopStages implements Stages, QueueHost<Flight> {
       limits: { heldBytes, eventBytes, responseBytes },
     };
   }
-}
-
-function queueLimits(config: PopConfig): { length: number; waitMs: Millis } {
-  return { length: config.limits.queueLength, waitMs: config.limits.queueWaitMs };
 }

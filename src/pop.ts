@@ -7,6 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
@@ -25,10 +26,10 @@ import { PopStages } from "./pop-stages.ts";
 import { Roster, type RosterHost } from "./pop-roster.ts";
 import { drainReport, namedCandidate, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
-import { EndpointTable } from "./state/endpoint-table.ts";
+import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
-import type { Route } from "./task/task.ts";
+import type { Route } from "./task/route.ts";
 
 /** What the runtime adapter hands in. */
 export interface Runtime {
@@ -235,7 +236,7 @@ class RunningPop implements Pop {
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
-      this.stages.queue.wake(-1);
+      this.stages.queue.wake(nowMs);
       this.publisher?.tick(nowMs);
     }
     if (this.ticks % SURVEY_TICKS === 0) {
@@ -247,7 +248,8 @@ class RunningPop implements Pop {
   }
 
   private phaseSaid(row: number): void {
-    if (this.stages.health.refresh(row, this.runtime.clock())) this.stages.queue.wake(row);
+    const nowMs = this.runtime.clock();
+    if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
   }
 
   private house(): House {
@@ -268,12 +270,13 @@ class RunningPop implements Pop {
   }
 
   /** Union of what the endpoints serve; the owner is whoever runs the endpoint. */
-  private models(): { id: string; ownedBy: string }[] {
+  private models(): ServedModel[] {
     return this.roster.models.names().map((id) => {
-      const engines = [...this.roster.models.rowsOf(id)].map(
-        (row) => this.table.records[row]?.spec.engine,
-      );
-      return { id, ownedBy: engines[0] ?? "gridpoint" };
+      const rows = [...this.roster.models.rowsOf(id)];
+      const windows = rows.map((row) => this.table.columns.contextTokens[row] as number);
+      const widest = Math.max(0, ...windows.filter((tokens) => tokens !== UNKNOWN_CONTEXT));
+      const ownedBy = this.table.records[rows[0]]?.spec.engine ?? "gridpoint";
+      return { id, ownedBy, contextTokens: widest > 0 ? widest : undefined };
     });
   }
 
@@ -281,7 +284,7 @@ class RunningPop implements Pop {
   private async explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown> {
     const { bodyBytes, bodyTimeoutMs } = this.config.limits;
     const bytes = await exchange.body(bodyBytes, bodyTimeoutMs);
-    const task = this.stages.read(route, bytes, exchange.headers, caller);
+    const task = this.stages.read(route, bytes, exchange, caller);
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();

@@ -6,7 +6,8 @@ import { type Decision, CHOICES } from "../grid/decision.ts";
 import type { GridError } from "../grid/errors.ts";
 import type { Millis } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
-import { ROUTES, type Route, type Task } from "../task/task.ts";
+import { type Route, ROUTES } from "../task/route.ts";
+import type { Task } from "../task/task.ts";
 import {
   type Counter,
   DURATION_BUCKETS_S,

@@ -3,6 +3,7 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
+import type { Dialect } from "../grid/dialect.ts";
 import {
   CAPABILITY,
   type Capability,
@@ -10,7 +11,7 @@ import {
   type EngineFamily,
 } from "../grid/endpoint.ts";
 import type { Combine, Metric } from "./prometheus.ts";
-import type { Route } from "../task/task.ts";
+import type { Operation } from "../task/route.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -63,7 +64,7 @@ export interface Family {
    * Routes that turn the body of a generation into the token ids of its prompt; the first that
    * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
    */
-  tokenizers?: Partial<Record<Route, readonly string[]>>;
+  tokenizers?: Partial<Record<Operation, readonly string[]>>;
   quirks: {
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
@@ -84,10 +85,10 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
 /** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
-const RENDER = { chat: "/v1/chat/completions/render", completions: "/v1/completions/render" };
+const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
 const VLLM_TOKENIZERS = {
-  chat: ["/tokenize", RENDER.chat],
-  completions: ["/tokenize", RENDER.completions],
+  generate: ["/tokenize", RENDER.generate],
+  complete: ["/tokenize", RENDER.complete],
 };
 const STARTED_AT = [max("process_start_time_seconds")];
 
@@ -214,7 +215,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
-    tokenizers: { chat: [RENDER.chat] },
+    tokenizers: { generate: [RENDER.generate] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -323,6 +324,19 @@ export function capabilityMask(capabilities: readonly Capability[]): number {
 }
 
 /** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: Pick<EndpointSpec, "engine" | "capabilities">): number {
-  return capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+export function defaultCapabilities(spec: DeclaredAbilities): number {
+  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+  return inDialects(mask, spec.dialects);
+}
+
+type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
+
+/** What OpenAI's dialect alone can ask for. */
+const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
+
+/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
+export function inDialects(mask: number, dialects: readonly Dialect[]): number {
+  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
+  if (dialects.includes("messages")) able |= CAPABILITY.count;
+  return able;
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
-import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
+import type { Exchange, Headers, OutCall, OutRequest, Transport } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
@@ -45,7 +45,9 @@ export interface AttemptPlan {
   exchange: Exchange;
   /** Headers of the grid for the answer, made when it is committed, from the engine's. */
   gridHeaders(engine: Headers): Headers;
+  /** The error in the caller's dialect: in a stream, and as a whole answer. */
   errorEvent(error: GridError): Uint8Array;
+  errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
   /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
   tokenIds?: TokenIdMode | undefined;
@@ -83,8 +85,9 @@ export class Attempt implements RelayHost, Deadline {
     this.sentMs = context.clock();
     this.idleSinceMs = this.sentMs;
     this.commentMs = this.sentMs + context.timeouts.keepAliveCommentMs;
-    const { task, exchange } = plan;
-    this.relay = new Relay(task, exchange, this, context.limits, context.clock, this.sentMs);
+    const { task, exchange, worker } = plan;
+    const { limits, clock } = context;
+    this.relay = new Relay(task, exchange, this, limits, clock, this.sentMs, worker.dialect(task));
     this.atMs = this.nextDeadline();
   }
 
@@ -97,15 +100,27 @@ export class Attempt implements RelayHost, Deadline {
     return new Promise((resolve) => {
       this.resolve = resolve;
       if (this.early !== undefined) return resolve(this.early);
-      const { worker, task, handover, tokenIds } = this.plan;
-      const body = tokenIds === "strip" ? askForTokenIds(task.body) : task.body;
-      const request = worker.outbound(task.route, body, task.id, task, handover);
-      if (tokenIds !== undefined) this.ids = new TokenIdReader(this.relay, tokenIds);
+      const request = this.request();
+      if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
       this.call = this.context.transport.send(request, this.ids ?? this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);
     });
+  }
+
+  /** Undefined: the engine's dialect cannot say it, and the attempt is over. */
+  private request(): OutRequest | undefined {
+    const { worker, task, handover, tokenIds } = this.plan;
+    try {
+      const request = worker.outbound(task, handover);
+      if (tokenIds !== undefined) this.ids = new TokenIdReader(this.relay, tokenIds);
+      if (tokenIds === "strip") request.body = askForTokenIds(request.body as Uint8Array);
+      return request;
+    } catch (error) {
+      this.relay.lose(error as GridError);
+      return undefined;
+    }
   }
 
   /** The client left: the engine is told at once. */
@@ -148,6 +163,10 @@ export class Attempt implements RelayHost, Deadline {
 
   errorEvent(error: GridError): Uint8Array {
     return this.plan.errorEvent(error);
+  }
+
+  errorBody(error: GridError): Uint8Array {
+    return this.plan.errorBody(error);
   }
 
   progress(nowMs: Millis, content: boolean): void {

@@ -1,4 +1,5 @@
 /** The noun `endpoint`: one engine replica that can serve, as the operator declares it. */
+import type { Dialect } from "./dialect.ts";
 import type { Millis, Tokens, UsdPerMTok } from "./units.ts";
 
 export const TIERS = ["edge", "regional", "core"] as const;
@@ -17,6 +18,11 @@ export const ENGINE_FAMILIES = [
 ] as const;
 export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 
+/** What each family speaks unless the operator says otherwise. */
+export function dialectsOf(_engine: EngineFamily): Dialect[] {
+  return ["chat"];
+}
+
 /** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */
 export const ADMISSION_STATES = ["new-and-existing", "existing-only", "none"] as const;
 export type AdmissionState = (typeof ADMISSION_STATES)[number];
@@ -30,6 +36,10 @@ export const CAPABILITY = {
   vision: 16,
   jsonSchema: 32,
   logprobs: 64,
+  /** Several choices of one prompt (`n`). */
+  choices: 128,
+  /** Counts the tokens of a prompt without generating. */
+  count: 256,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
 
@@ -62,6 +72,8 @@ export interface EndpointSpec {
   /** Base URL without `/v1`, e.g. `http://127.0.0.1:8000`. */
   url: string;
   engine: EngineFamily;
+  /** What it speaks, the preferred one first. */
+  dialects: Dialect[];
   tier: Tier;
   /** Region or jurisdiction code where it runs, e.g. `eu-de`; matched against `x-grid-region`. */
   region: string;

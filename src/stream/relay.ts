@@ -10,10 +10,13 @@ import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers, OutHandler } from "../grid/exchange.ts";
 import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";
+import type { Dialect } from "../grid/dialect.ts";
 import type { Task } from "../task/task.ts";
+import { join } from "./bytes.ts";
+import { Codec } from "./codec.ts";
 import { StreamMeter } from "./meter.ts";
-import { SseTap } from "./tap.ts";
-import { type Usage, usageOfBody } from "./usage.ts";
+import type { SseTap } from "./tap.ts";
+import type { Usage } from "./usage.ts";
 
 export interface RelayLimits {
   /** Bytes held back before the client sees anything. */
@@ -39,6 +42,8 @@ export interface RelayHost {
   refusal?(status: number, engine: Headers): GridError | undefined;
   /** Makes the typed error event of the caller's dialect. */
   errorEvent(error: GridError): Uint8Array;
+  /** Makes the body of an answer that is an error, in the caller's dialect. */
+  errorBody(error: GridError): Uint8Array;
   /** Bytes came: the stream is alive. `content` once the first content token was seen. */
   progress(nowMs: Millis, content: boolean): void;
   /** First content token, once. */
@@ -55,8 +60,8 @@ type Mode = "waiting" | "events" | "body" | "through" | "refused" | "over";
 
 /** Bytes of an engine's error answer that are read for the message. */
 const ERROR_BYTES_MAX = 64 * 1024;
-const DONE_EVENT = new TextEncoder().encode("data: [DONE]\n\n");
 const KEEP_ALIVE_COMMENT = new TextEncoder().encode(": keep-alive\n\n");
+const NOTHING = new Uint8Array(0);
 const SSE_HEADERS: Headers = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
@@ -71,7 +76,9 @@ export class Relay implements OutHandler {
   private readonly host: RelayHost;
   private readonly limits: RelayLimits;
   private readonly clock: Clock;
-  private readonly tap: SseTap | undefined;
+  private readonly stream: boolean;
+  private readonly codec: Codec;
+  private tap: SseTap | undefined;
   private mode: Mode = "waiting";
   private status = 0;
   private engineHeaders: Headers = {};
@@ -86,20 +93,15 @@ export class Relay implements OutHandler {
     limits: RelayLimits,
     clock: Clock,
     sentMs: Millis,
+    engine: Dialect,
   ) {
+    this.stream = task.stream;
+    this.codec = new Codec(task, engine);
     this.exchange = exchange;
     this.host = host;
     this.limits = limits;
     this.clock = clock;
     this.meter = new StreamMeter(sentMs);
-    this.tap = task.stream
-      ? new SseTap({
-          route: task.route,
-          dropUsage: task.usageAdded,
-          choices: task.choices,
-          maxEventBytes: limits.eventBytes,
-        })
-      : undefined;
   }
 
   onHead(status: number, headers: Headers): void {
@@ -107,8 +109,10 @@ export class Relay implements OutHandler {
     this.status = status;
     this.engineHeaders = headers;
     if (status < 200 || status >= 300) this.mode = "refused";
-    else if (this.tap !== undefined && isEventStream(headers)) this.mode = "events";
-    else if (isJson(headers)) this.mode = "body";
+    else if (this.stream && isEventStream(headers)) {
+      this.tap = this.codec.tap(headers, this.limits.eventBytes);
+      this.mode = "events";
+    } else if (isJson(headers)) this.mode = "body";
     else {
       const type = (headers["content-type"] as string).slice(0, 60);
       return this.giveUp(new GridError("bad_response", `The endpoint answered with '${type}'.`));
@@ -183,7 +187,7 @@ export class Relay implements OutHandler {
 
   /** Shows a waiting client of a stream that its request lives. Content stays retriable. */
   keepAlive(): void {
-    if (this.tap === undefined || this.contentTold || this.mode === "over") return;
+    if (!this.stream || this.contentTold || this.mode === "over") return;
     commitStreamHead(this.exchange, this.host.headers({}));
     this.exchange.write(KEEP_ALIVE_COMMENT);
   }
@@ -203,7 +207,10 @@ export class Relay implements OutHandler {
     this.meter.onContent(tap.contentEvents - before, nowMs);
     if (this.contentTold) {
       this.host.progress(nowMs, true);
-      return out === undefined || this.forward(out);
+      const more = out === undefined || this.forward(out);
+      if (tap.error === undefined || tap.errorForwarded) return more;
+      this.giveUp(new GridError("endpoint_error", tap.error.message));
+      return true;
     }
     return this.beforeContent(tap, out, nowMs);
   }
@@ -244,7 +251,7 @@ export class Relay implements OutHandler {
       const error = new GridError("endpoint_error", tap.error.message);
       return this.settle({ kind: "broken", error, usage: tap.usage });
     }
-    this.exchange.end(tap.doneSeen ? undefined : DONE_EVENT);
+    this.exchange.end(tap.complete());
     this.settle({ kind: "done", usage: tap.usage, status: this.status });
   }
 
@@ -253,6 +260,7 @@ export class Relay implements OutHandler {
     this.meter.onBytes(chunk.byteLength, nowMs);
     this.host.progress(nowMs, false);
     this.hold(chunk);
+    if (this.codec.translates) return this.boundBody();
     if (this.heldSize <= this.limits.heldBytes) return true;
     this.mode = "through";
     this.tellContent(nowMs);
@@ -264,18 +272,25 @@ export class Relay implements OutHandler {
     const nowMs = this.clock();
     this.meter.onBytes(chunk.byteLength, nowMs);
     this.host.progress(nowMs, true);
-    if (this.meter.bytes <= this.limits.responseBytes) return this.forward(chunk);
+    return this.boundBody() ? this.forward(chunk) : true;
+  }
+
+  /** False: the answer is too long and was given up. */
+  private boundBody(): boolean {
     const { responseBytes } = this.limits;
+    if (this.meter.bytes <= responseBytes) return true;
     this.giveUp(new GridError("bad_response", `The answer is over ${responseBytes} bytes.`));
-    return true;
+    return false;
   }
 
   private bodyEnd(): void {
-    const body = join(this.held, this.heldSize);
+    const whole = join(this.held) ?? NOTHING;
     const promised = this.engineHeaders["content-length"];
-    if (promised !== undefined && Number(promised) !== body.byteLength) {
+    if (promised !== undefined && Number(promised) !== whole.byteLength) {
       return this.lose(new GridError("truncated", "The endpoint's answer was cut short."));
     }
+    const body = this.codec.plain(whole, this.engineHeaders);
+    if (body instanceof GridError) return this.lose(body);
     this.tellContent(this.clock());
     const headers = this.host.headers(this.engineHeaders);
     if (this.exchange.headSent) {
@@ -287,7 +302,8 @@ export class Relay implements OutHandler {
     headers["content-length"] = String(body.byteLength);
     this.exchange.head(this.status, headers);
     this.exchange.end(body);
-    this.settle({ kind: "done", usage: usageOfBody(body), status: this.status });
+    const usage = this.codec.usage(whole);
+    this.settle({ kind: "done", usage, status: this.status });
   }
 
   /** A plain answer is content as a whole: first token and last are one. */
@@ -298,19 +314,16 @@ export class Relay implements OutHandler {
   }
 
   private refusedEnd(): void {
-    const body = join(this.held, this.heldSize);
-    const refusal = this.host.refusal?.(this.status, this.engineHeaders);
-    if (refusal !== undefined) return this.lose(refusal);
+    const body = join(this.held) ?? NOTHING;
+    const said = this.host.refusal?.(this.status, this.engineHeaders);
+    if (said !== undefined) return this.lose(said);
     if (!isCallersFault(this.status)) {
-      const busy = this.status === 429 || this.status === 503;
+      // 529: Anthropic's "overloaded".
+      const busy = [429, 503, 529].includes(this.status);
       const retryAfterS = Number(this.engineHeaders["retry-after"]) || undefined;
-      return this.lose(
-        new GridError(
-          busy ? "endpoint_busy" : "endpoint_error",
-          `The endpoint answered ${this.status}.`,
-          { retryAfterS, status: this.status === 429 ? 429 : undefined },
-        ),
-      );
+      const detail = { retryAfterS, status: this.status === 429 ? 429 : undefined };
+      const message = `The endpoint answered ${this.status}.`;
+      return this.lose(new GridError(busy ? "endpoint_busy" : "endpoint_error", message, detail));
     }
     if (this.exchange.headSent) {
       const message = `The endpoint refused the request with status ${this.status}.`;
@@ -318,10 +331,13 @@ export class Relay implements OutHandler {
       return this.settle({ kind: "done", usage: undefined, status: this.status });
     }
     // The engine refuses the request itself: its own words serve the caller best.
+    const words = this.codec.translates
+      ? this.host.errorBody(this.codec.refusal(body, this.status))
+      : body;
     const headers = this.host.headers(this.engineHeaders);
-    headers["content-length"] = String(body.byteLength);
+    headers["content-length"] = String(words.byteLength);
     this.exchange.head(this.status, headers);
-    this.exchange.end(body);
+    this.exchange.end(words);
     this.settle({ kind: "done", usage: undefined, status: this.status });
   }
 
@@ -331,7 +347,7 @@ export class Relay implements OutHandler {
   }
 
   private release(): boolean {
-    const bytes = join(this.held, this.heldSize);
+    const bytes = join(this.held) ?? NOTHING;
     this.held = [];
     this.heldSize = 0;
     return bytes.byteLength === 0 || this.forward(bytes);
@@ -378,15 +394,4 @@ function isJson(headers: Headers): boolean {
 function isCallersFault(status: number): boolean {
   if (status < 400 || status >= 500) return false;
   return ![401, 402, 403, 404, 405, 407, 408, 421, 425, 429].includes(status);
-}
-
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
 }

@@ -18,7 +18,7 @@ export interface Prompt {
 }
 
 // Control characters that text hardly holds: record separator before, unit separator behind.
-const HEADS = new Map([
+export const HEADS = new Map([
   ["system", "\u001esystem\u001f"],
   ["developer", "\u001edeveloper\u001f"],
   ["user", "\u001euser\u001f"],
@@ -27,8 +27,8 @@ const HEADS = new Map([
   ["function", "\u001efunction\u001f"],
 ]);
 const ROLES = [...HEADS.keys()].join(", ");
-const CALL = "\u001ecall\u001f";
-const UNIT = "\u001f";
+export const CALL = "\u001ecall\u001f";
+export const UNIT = "\u001f";
 /** A longer string of a part (a data URL) is hashed: its bytes are no text that is tokenised. */
 const PLAIN_LENGTH_MAX = 256;
 /** Token ids per piece. */

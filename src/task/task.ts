@@ -1,20 +1,22 @@
 /** One inference request after parsing: everything admission, kernel and forward need to know. */
+import type { Headers } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Tokens, Usd } from "../grid/units.ts";
-
-export const ROUTES = ["chat", "completions", "embeddings"] as const;
-export type Route = (typeof ROUTES)[number];
+import type { Fields } from "./body-fields.ts";
+import type { Route } from "./route.ts";
 
 export const PRIORITIES = ["interactive", "default", "batch"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** What the body says, before headers and tenant are known. Result of `task/openai.ts`. */
+/** What the body says, before headers and tenant are known. Result of a dialect's `parse`. */
 export interface ParsedBody {
   route: Route;
   model: string;
   stream: boolean;
   /** The bytes for the engine: the caller's own, or with one splice (`usageAdded`). */
   body: Uint8Array;
+  /** The body as parsed, for an engine that speaks another dialect. */
+  fields: Fields;
   /** Pieces of the canonical prompt text, in order; prefix hashing runs over their UTF-8 bytes. */
   prompt: string[];
   /** Mask of `CAPABILITY` bits that the endpoint must have. */
@@ -25,13 +27,13 @@ export interface ParsedBody {
   choices: number;
   /** We added `stream_options.include_usage`; the usage event is taken out of the stream again. */
   usageAdded: boolean;
+  /** The caller wants to see the usage of a stream, whether or not its dialect lets it choose. */
+  usageShown: boolean;
   /** `prompt_cache_key` or `user`-level key for stickiness, if the body has one. */
   cacheKey: string | undefined;
   serviceTier: string | undefined;
-  /** `cache_salt` (vLLM, SGLang): prompts with another one share no KV cache. */
-  cacheSalt: string | undefined;
-  /** `return_token_ids` (vLLM, SGLang); undefined: the caller says nothing of it. */
-  returnTokenIds: boolean | undefined;
+  /** Where the body says the data may go, in the caller's own API; undefined = it does not. */
+  region?: string | undefined;
 }
 
 export interface Task extends ParsedBody {
@@ -40,6 +42,10 @@ export interface Task extends ParsedBody {
   tenant: string;
   /** Session key; undefined = none given (then the deepest unshared prefix chunk serves). */
   session: string | undefined;
+  /** Path and query at the door, for a peer's. */
+  path: string;
+  /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */
+  dialectHeaders: Headers;
   /** Regions where the data may go; empty = anywhere. */
   regions: string[];
   priority: Priority;

@@ -47,6 +47,7 @@ describe("what is left out", () => {
     const endpoints = [{ id: "a", url: "http://127.0.0.1:8000" }];
     expect(fine({ pop: { region: "eu-de" }, endpoints }).endpoints[0]).toEqual({
       id: "a",
+      dialects: ["chat"],
       url: "http://127.0.0.1:8000",
       engine: "openai-compatible",
       tier: "edge",
@@ -58,7 +59,7 @@ describe("what is left out", () => {
       priceCached: 0,
       priceOut: 0,
       maxInFlight: 256,
-      prefillBudgetTokens: 8192,
+      prefillBudgetTokens: 1024,
       prefillTokensPerS: 8000,
       itlMs: 20,
       rttMs: 0.5,

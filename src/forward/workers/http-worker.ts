@@ -3,13 +3,16 @@
  * the way of every request: origin, paths and headers are made once, per call there is one small
  * header object. Everything else is the poller's business and may take its time, within bounds.
  */
+import type { Dialect } from "../../grid/dialect.ts";
 import type { Clock } from "../../grid/effects.ts";
 import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
 import { tokenIdsOf } from "../../stream/token-ids.ts";
-import type { Route } from "../../task/task.ts";
+import { translateBody } from "../../task/dialects/table.ts";
+import { DOORS, GENERATE, pathOf, type Route } from "../../task/route.ts";
+import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
 import {
@@ -69,7 +72,7 @@ export class HttpWorker implements Worker {
   private readonly timers: Timers | undefined;
   private readonly origin: string;
   private readonly prefix: string;
-  private readonly paths: Record<Route, string>;
+  private readonly routePrefix: string;
   private readonly postHeaders: Headers;
   private readonly getHeaders: Headers;
   private readonly sources: Source[];
@@ -96,12 +99,7 @@ export class HttpWorker implements Worker {
     this.timers = options.timers;
     this.origin = base.origin;
     this.prefix = base.prefix;
-    const route = base.prefix + this.family.routePrefix;
-    this.paths = {
-      chat: `${route}/chat/completions`,
-      completions: `${route}/completions`,
-      embeddings: `${route}/embeddings`,
-    };
+    this.routePrefix = base.prefix + this.family.routePrefix;
     this.getHeaders = commonHeaders(spec);
     this.postHeaders = { ...this.getHeaders, "content-type": "application/json" };
     this.sources = this.family.loads.map((read) => ({
@@ -112,13 +110,26 @@ export class HttpWorker implements Worker {
     }));
   }
 
-  outbound(route: Route, body: Uint8Array, requestId: string): OutRequest {
+  dialect(task: Task): Dialect {
+    const { dialects } = this.spec;
+    const own = DOORS[task.route].dialect;
+    return dialects.includes(own) ? own : dialects[0];
+  }
+
+  outbound(task: Task): OutRequest {
+    const dialect = this.dialect(task);
+    const own = dialect === DOORS[task.route].dialect;
+    const path = pathOf(own ? task.route : GENERATE[dialect], task.model);
     return {
       origin: this.origin,
       method: "POST",
-      path: this.paths[route],
-      headers: { ...this.postHeaders, "x-request-id": requestId },
-      body,
+      path: this.routePrefix + path,
+      headers: {
+        ...this.postHeaders,
+        ...(own ? task.dialectHeaders : undefined),
+        "x-request-id": task.id,
+      },
+      body: own ? task.body : encoder.encode(translateBody(task, dialect)),
       connectTimeoutMs: this.connectTimeoutMs,
     };
   }
@@ -202,12 +213,14 @@ export class HttpWorker implements Worker {
   }
 
   tokenizes(route: Route): boolean {
-    const paths = this.family.tokenizers?.[route] ?? [];
-    return paths.some((path) => !this.absentTokenizers.has(path));
+    return this.tokenizersOf(route).some((path) => !this.absentTokenizers.has(path));
   }
 
-  async tokenize(route: Route, body: Uint8Array): Promise<number[] | undefined> {
-    for (const path of this.family.tokenizers?.[route] ?? []) {
+  async tokenize(task: Task): Promise<number[] | undefined> {
+    // Tokenizers take OpenAI's bodies; a conversation in another dialect can be said in it.
+    const isChat = DOORS[task.route].dialect === "chat";
+    const body = isChat ? task.body : encoder.encode(translateBody(task, "chat"));
+    for (const path of this.tokenizersOf(task.route)) {
       if (this.absentTokenizers.has(path)) continue;
       const { origin, prefix, probeTimeoutMs: timeoutMs } = this;
       const response = await this.small("POST", origin, prefix + path, timeoutMs, body);
@@ -221,6 +234,12 @@ export class HttpWorker implements Worker {
       throw new GridError("bad_response", `POST ${path}: status ${status}, no token ids`);
     }
     return undefined;
+  }
+
+  private tokenizersOf(route: Route): readonly string[] {
+    const { operation } = DOORS[route];
+    if (operation !== "generate" && operation !== "complete") return [];
+    return this.family.tokenizers?.[operation] ?? [];
   }
 
   private async capabilities(): Promise<number | undefined> {

@@ -20,6 +20,7 @@ const SPEC: EndpointSpec = {
   id: "gpu-1",
   url: "http://127.0.0.1:1",
   engine: "vllm",
+  dialects: ["chat"],
   tier: "edge",
   region: "eu",
   models: ["m"],

@@ -1,0 +1,10 @@
+/** The dialects that streams are read and written in. */
+import type { Dialect } from "../../grid/dialect.ts";
+import { CHAT } from "./chat.ts";
+import type { StreamDialect } from "./dialect.ts";
+import { MESSAGES } from "./messages.ts";
+
+export const STREAM_DIALECTS: Readonly<Record<Dialect, StreamDialect>> = {
+  chat: CHAT,
+  messages: MESSAGES,
+};

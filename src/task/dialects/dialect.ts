@@ -1,0 +1,27 @@
+/** What the task needs to know of a dialect's requests, both ways. */
+import type { BodyLimits, Fields } from "../body-fields.ts";
+import type { Decode } from "../json-body.ts";
+import type { InferenceRequest } from "../request.ts";
+import type { Route } from "../route.ts";
+import type { ParsedBody } from "../task.ts";
+
+export interface ParseInput {
+  route: Route;
+  bytes: Uint8Array;
+  decode: Decode;
+  limits: BodyLimits;
+  /** Path and query at the door, for dialects that name the model there. */
+  path: string;
+}
+
+export interface RequestDialect {
+  /** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */
+  parse(input: ParseInput): ParsedBody;
+  /**
+   * What a body means, for an engine of another dialect.
+   * @throws GridError invalid_request for what has no meaning outside the dialect
+   */
+  toRequest(fields: Fields): InferenceRequest;
+  /** A body for an engine of this dialect. */
+  fromRequest(request: InferenceRequest): Fields;
+}

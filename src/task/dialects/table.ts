@@ -1,0 +1,36 @@
+/** The dialects that requests are read and written in, and the way from one to another. */
+import type { Dialect } from "../../grid/dialect.ts";
+import { BODY_LIMITS } from "../body-fields.ts";
+import type { Decode } from "../json-body.ts";
+import { DOORS, type Route } from "../route.ts";
+import type { ParsedBody } from "../task.ts";
+import { CHAT_REQUESTS } from "./chat.ts";
+import type { RequestDialect } from "./dialect.ts";
+import { MESSAGES_REQUESTS } from "./messages.ts";
+
+export const REQUEST_DIALECTS: Readonly<Record<Dialect, RequestDialect>> = {
+  chat: CHAT_REQUESTS,
+  messages: MESSAGES_REQUESTS,
+};
+
+/** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */
+export function parseBody(
+  route: Route,
+  bytes: Uint8Array,
+  decode: Decode,
+  path: string,
+): ParsedBody {
+  const dialect = REQUEST_DIALECTS[DOORS[route].dialect];
+  return dialect.parse({ route, bytes, decode, limits: BODY_LIMITS, path });
+}
+
+/**
+ * The body, as JSON text, for an engine that speaks another dialect than the caller.
+ * @throws GridError invalid_request for what the engine's dialect cannot say
+ */
+export function translateBody(body: ParsedBody, engine: Dialect): string {
+  const request = REQUEST_DIALECTS[DOORS[body.route].dialect].toRequest(body.fields);
+  request.model = body.model;
+  request.stream = body.stream;
+  return JSON.stringify(REQUEST_DIALECTS[engine].fromRequest(request));
+}

@@ -30,35 +30,35 @@ export function readTask(
   { headers, path: door, query }: Exchange,
   { id, caller, nowMs, standby }: ReadContext,
 ): Task {
-  const { config, estimator, kernel } = parts;
   const path = query === "" ? door : `${door}?${query}`;
-  const { ttftMs: sloTtftMs, itlMs: sloItlMs } = config.slo;
+  const { ttftMs: sloTtftMs, itlMs: sloItlMs } = parts.config.slo;
   const { tenant, handover } = caller;
   const context = { id, tenant, nowMs, sloTtftMs, sloItlMs, handover, path };
   const task = toTask(parseBody(route, bytes, decode, path), headers, context);
   if (handover !== undefined) task.needs |= PLACE.own;
   else if (standby) task.needs |= PLACE.other;
-  const { operation } = DOORS[route];
+  measureTask(parts, task);
+  return task;
+}
+
+/** Prefix hashes and sizes, which depend on the model. */
+export function measureTask({ estimator, kernel, kv }: PopParts, task: Task): void {
+  const { operation } = DOORS[task.route];
   if (operation === "embed" || operation === "count") {
     // Nothing of it stays in a KV cache: only its size matters.
     task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
   } else {
     const salt = short(cacheSalt(task.fields));
-    const seed = `${task.model}\n${tenant}${salt === "" ? "" : `\n${salt}`}`;
+    const seed = `${task.model}\n${task.tenant}${salt === "" ? "" : `\n${salt}`}`;
     const hashed = kernel.hash(task.prompt, seed);
     task.chain = hashed.chain;
     task.promptBytes = hashed.bytes;
     task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
   }
-  measure(parts, task);
-  return task;
-}
-
-/** The prompt's size in tokens: exact as far as its text was seen before, else by the mean. */
-function measure({ estimator, kernel, kv }: PopParts, task: Task): void {
+  task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
   const { chunkBytes } = kernel.options;
   task.tokensPerChunk = chunkBytes / estimator.bytesPerToken(task.model);
-  task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
+  // Exact as far as its text was seen before; the rest by the model's mean.
   const known = kv.place(task);
   if (known === undefined) return;
   const restBytes = Math.max(task.promptBytes - known.chunks * chunkBytes, 0);

@@ -1,6 +1,7 @@
 /**
  * Token ids of the emulated engine. A token is up to four characters of one piece (`filler.ts`);
- * its id follows from them alone, so equal text has equal ids wherever it stands, as with a tokenizer.
+ * its id follows from them alone, so equal text has equal ids wherever it stands, as with a
+ * tokenizer.
  */
 import { CHARS_PER_TOKEN, outputText, type PromptPiece } from "./filler.ts";
 

@@ -51,6 +51,8 @@ export interface AttemptPlan {
   firstContent(nowMs: Millis): void;
   /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
   tokenIds?: TokenIdMode | undefined;
+  /** The endpoint said that it takes nothing more for so long. */
+  limited(forMs: Millis): void;
 }
 
 export type AttemptEnd = RelayEnd & {
@@ -159,6 +161,11 @@ export class Attempt implements RelayHost, Deadline {
 
   refusal(status: number, engine: Headers): GridError | undefined {
     return this.plan.worker.refusal?.(status, engine);
+  }
+
+  answered(status: number, engine: Headers): void {
+    const forMs = this.plan.worker.limitedMs?.(status, engine) ?? 0;
+    if (forMs > 0) this.plan.limited(forMs);
   }
 
   errorEvent(error: GridError): Uint8Array {

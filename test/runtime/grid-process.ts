@@ -14,8 +14,12 @@ export interface PopSeen {
   state: string;
   reachable: boolean;
   routable: boolean;
+  draining: boolean;
+  endpoints: { phase: string }[];
   rttMs: number | null;
   loadAgeMs: number | null;
+  /** Number of its last load report. */
+  loadSeq: number | null;
 }
 
 export interface GridState {

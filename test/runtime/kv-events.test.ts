@@ -168,7 +168,7 @@ describe("an engine without a tokenizer", () => {
     expect(Math.abs(again.predicted - again.cached)).toBeLessThan(80);
   });
 
-  test("a caller who asked for the ids gets them as they came, and they are learned from", async () => {
+  test("a caller who asked for the ids gets them, and they are learned from", async () => {
     const before = await chunks(scene);
     const messages = [document(), question()];
     const text = await events({ messages, return_token_ids: true });

@@ -18,11 +18,12 @@ const NULL_MECHANISM = `4e554c4c${"00".repeat(16)}`;
 const greetingOf = (version: string, mechanism = NULL_MECHANISM) =>
   hex(`${SIGNATURE}${version}${mechanism}${"00".repeat(32)}`);
 const GREETING = greetingOf("0301");
+const SUB = `0b${toHex(ascii("Socket-Type"))}00000003${toHex(ascii("SUB"))}`;
+const ROUTER = `0b${toHex(ascii("Socket-Type"))}00000006${toHex(ascii("ROUTER"))}`;
 /** READY with Socket-Type, as libzmq 4.3.5 sends it for PUB and ROUTER (with an empty Identity). */
 const READY_PUB = hex("041905524541445" + "90b536f636b65742d5479706500000003505542");
 const READY_ROUTER = hex(
-  `042905${toHex(ascii("READY"))}0b${toHex(ascii("Socket-Type"))}00000006${toHex(ascii("ROUTER"))}` +
-    `08${toHex(ascii("Identity"))}00000000`,
+  `042905${toHex(ascii("READY"))}${ROUTER}08${toHex(ascii("Identity"))}00000000`,
 );
 
 class Peer implements ZmtpHandler {
@@ -164,12 +165,7 @@ describe("subscriptions and heartbeats", () => {
   test("a publisher hears both forms, and both ways back", () => {
     const { peer, zmtp } = connect("PUB");
     zmtp.receive(GREETING, 0);
-    zmtp.receive(
-      hex(
-        `041905${toHex(ascii("READY"))}0b${toHex(ascii("Socket-Type"))}00000003${toHex(ascii("SUB"))}`,
-      ),
-      0,
-    );
+    zmtp.receive(hex(`041905${toHex(ascii("READY"))}${SUB}`), 0);
     zmtp.receive(hex(`040c09${toHex(ascii("SUBSCRIBE"))}6b76`), 0);
     zmtp.receive(hex("00020161"), 0);
     zmtp.receive(hex("00020061"), 0);

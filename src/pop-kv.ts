@@ -157,6 +157,14 @@ export class KvWatch {
     return this.knowledge.place(task.chain);
   }
 
+  /** A hit in a slower medium counts less: the rows' discounts for this prompt. */
+  weigh(chain: Uint32Array): void {
+    const { digestDiscount } = this.host.table.columns;
+    this.knowledge.discounts(chain, (row, discount) => {
+      digestDiscount[row] = discount;
+    });
+  }
+
   /** A request was sent: its token ids are asked for where the engine has a tokenizer. */
   started(flight: Flight): void {
     const { task } = flight;

@@ -178,6 +178,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       random: rng(),
     };
     peers.sizeQueues(ask);
+    this.parts.kv.weigh(task.chain);
     return ask;
   }
 

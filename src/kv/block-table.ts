@@ -4,7 +4,7 @@
  * Both tables are as large as the engine's cache, and have a bound. After events were lost the
  * names stay, since a hash does not change its meaning within a process, and nothing is held.
  */
-import type { RemovedEvent, StoredEvent } from "./events.ts";
+import { MEDIUM, type RemovedEvent, type StoredEvent } from "./events.ts";
 import { PairMap } from "./pair-map.ts";
 import { TokenChain } from "./token-chain.ts";
 
@@ -25,6 +25,8 @@ export class BlockTable {
   blockTokens = 0;
   /** Blocks whose parent nobody told us of: their prefix is unknown. */
   orphans = 0;
+  /** Blocks that lie in slower media only. */
+  slow = 0;
   private readonly listener: BlockListener;
   private readonly names = new PairMap();
   private readonly media = new PairMap();
@@ -77,6 +79,7 @@ export class BlockTable {
       const left = event.medium === 0 ? 0 : before & ~event.medium;
       if (left === 0) this.names.delete(low, high);
       if (left === before) continue;
+      this.countSlow(before, left);
       if (left === 0) {
         this.media.delete(first, second);
         this.listener.onGone(first, second);
@@ -97,6 +100,7 @@ export class BlockTable {
     const before = this.mediaOf(low, high);
     const after = before | medium;
     if (after === before) return;
+    this.countSlow(before, after);
     this.media.set(low, high, after);
     this.listener.onHeld(low, high, after);
   }
@@ -113,6 +117,7 @@ export class BlockTable {
     const gone: number[] = [];
     this.media.visitAll((low, high) => gone.push(low, high));
     this.media.clear();
+    this.slow = 0;
     for (let at = 0; at < gone.length; at += 2) this.listener.onGone(gone[at], gone[at + 1]);
   }
 
@@ -123,6 +128,11 @@ export class BlockTable {
       this.chain.from(this.names.first, this.names.second);
     } else return false;
     return true;
+  }
+
+  private countSlow(before: number, after: number): void {
+    const isSlow = (media: number) => (media !== 0 && (media & MEDIUM.device) === 0 ? 1 : 0);
+    this.slow += isSlow(after) - isSlow(before);
   }
 
   private sizeIs(blockTokens: number): void {

@@ -52,6 +52,17 @@ export interface PromptPlace {
   expected: Tokens;
 }
 
+/**
+ * What a hit is worth by the fastest medium that has it, as a share of the prefill that it saves:
+ * from host memory a block comes over PCIe several times faster than it is computed, from disks
+ * and over a network at about half the gain. llm-d weighs GPU 1.0 and CPU 0.8.
+ */
+const WORTH: [media: number, worth: number][] = [
+  [MEDIUM.device, 1],
+  [MEDIUM.device | MEDIUM.host, 0.8],
+  [MEDIUM.device | MEDIUM.host | MEDIUM.disk, 0.5],
+  [MEDIUM.device | MEDIUM.host | MEDIUM.disk | MEDIUM.fabric, 0.5],
+];
 /** Different block sizes among the endpoints; more are not looked up. */
 const BLOCK_SIZES_MAX = 4;
 /** Weight of a new sample of how far a match goes on. */
@@ -64,6 +75,8 @@ export class KvKnowledge {
   private readonly tables: { row: Row; table: BlockTable }[] = [];
   /** The same by row: a table per rank. */
   private readonly ofRow: (BlockTable[] | undefined)[] = [];
+  /** Rows that had blocks in slower media only when last looked at. */
+  private readonly hasSlow: boolean[] = [];
   /** Tokens per block that engines here have. */
   private sizes: number[] = [];
   private readonly chain = new TokenChain();
@@ -116,6 +129,53 @@ export class KvKnowledge {
       return { chunks, tokens, expected };
     }
     return undefined;
+  }
+
+  /**
+   * For each row with blocks in slower media: which part of the prompt's hit there is lost to them,
+   * 0..1. Engines free the fastest medium from the end, so that each medium has a prefix.
+   */
+  discounts(chain: Uint32Array, set: (row: Row, discount: number) => void): void {
+    for (let row = 0; row < this.ofRow.length; row++) {
+      if (!this.hasSlow[row]) continue;
+      const isSlow = this.ofRow[row]?.some(({ slow }) => slow > 0) ?? false;
+      this.hasSlow[row] = isSlow;
+      set(row, isSlow ? this.discountOf(row, chain) : 0);
+    }
+  }
+
+  private discountOf(row: Row, chain: Uint32Array): number {
+    const blockTokens = this.blockTokensOf(row);
+    let chunks = 0;
+    let worth = 0;
+    for (const [media, share] of WORTH) {
+      const until = this.prefixIn(row, chain, blockTokens, media, chunks);
+      worth += (until - chunks) * share;
+      chunks = until;
+    }
+    return chunks === 0 ? 0 : 1 - worth / chunks;
+  }
+
+  /** Leading chunks that the row holds in one of the media, by halving; at least `least`. */
+  private prefixIn(
+    row: Row,
+    chain: Uint32Array,
+    blockTokens: number,
+    media: number,
+    least: number,
+  ): number {
+    let low = least;
+    let high = chain.length >>> 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      const entry = this.entryOf(chain, middle - 1, blockTokens);
+      const { prompts } = this;
+      const held =
+        entry < 0 ? 0 : this.mediaOf(row, prompts.blockLow(entry), prompts.blockHigh(entry));
+      if ((held & media) !== 0) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   /** Leading chunks whose place is known: all of them means that no ids are needed. */
@@ -295,6 +355,7 @@ export class KvKnowledge {
   private held(row: Row, low: number, high: number): void {
     const { prompts } = this;
     const media = this.mediaOf(row, low, high);
+    if ((media & MEDIUM.device) === 0) this.hasSlow[row] = true;
     for (let entry = prompts.firstOf(low, high); entry >= 0; entry = prompts.nextOf(entry)) {
       this.index.hold(prompts.chunkLow(entry), prompts.chunkHigh(entry), row, media);
     }

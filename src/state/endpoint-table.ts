@@ -54,7 +54,10 @@ export interface EndpointColumns {
   priceOut: Float64Array;
   /** 0..1: share of predicted prefix hits that came true, learned from `cached_tokens`. */
   trust: Float64Array;
-  /** 0..1: share of matched chunks that are expected to be gone, from age and churn of a digest. */
+  /**
+   * 0..1: share of a hit that is expected to be worth nothing: for other PoPs from age and churn of
+   * their digest, for own endpoints from the slower media that part of it lies in.
+   */
   digestDiscount: Float64Array;
 }
 

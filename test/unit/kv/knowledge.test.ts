@@ -125,6 +125,35 @@ describe("events about blocks are events about chunks", () => {
     expect(index.size).toBe(0);
   });
 
+  test("a hit counts less by the media that it lies in", () => {
+    const seen = new Map<number, number>();
+    const weigh = () => {
+      seen.clear();
+      knowledge.discounts(prompt("abcdefghij").chain, (row, discount) => seen.set(row, discount));
+      return seen.get(3);
+    };
+    const event = stored("abcdefghij");
+    table.stored(event);
+    knowledge.learnPrompt(prompt("abcdefghij"));
+    expect(weigh()).toBeUndefined();
+    // The last four move to host memory, the last of them on to disk.
+    table.stored({ ...stored("abcdefghij"), hashes: event.hashes, medium: MEDIUM.host });
+    table.removed(removed(event.hashes.slice(12)));
+    expect(weigh()).toBeCloseTo(0.4 * 0.2, 9);
+    const last = event.hashes.slice(18);
+    table.stored({
+      ...stored("abcdefghij", 9),
+      parent: event.hashes.slice(16, 18),
+      hashes: last,
+      medium: MEDIUM.disk,
+    });
+    table.removed(removed(last, { medium: MEDIUM.host }));
+    expect(weigh()).toBeCloseTo(0.3 * 0.2 + 0.1 * 0.5, 9);
+    table.clear(true);
+    expect(weigh()).toBe(0);
+    expect(weigh()).toBeUndefined();
+  });
+
   test("two ranks of one endpoint: held while either holds", () => {
     const second = knowledge.addTable(3);
     const event = stored("ab");

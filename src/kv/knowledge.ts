@@ -220,6 +220,7 @@ export class KvKnowledge {
       const entry = this.entryOf(chain, chunk, blockTokens);
       if (entry < 0) continue;
       const { prompts, index } = this;
+      prompts.touch(entry);
       const media = this.mediaOf(row, prompts.blockLow(entry), prompts.blockHigh(entry));
       const low = chain[chunk * 2];
       const high = chain[chunk * 2 + 1];
@@ -277,6 +278,7 @@ export class KvKnowledge {
       const end = (chunk + 1) * this.chunkBytes;
       const entry = this.entryOf(chain, chunk, blockTokens);
       if (entry >= 0 && this.agrees(entry, names)) {
+        this.prompts.touch(entry);
         atBytes = end;
         atTokens = this.prompts.tokensOf(entry);
         continue;

@@ -11,7 +11,7 @@
  *
  *     entry: chunk u64 │ block tokens │ tokens │ block name u64 │ next entry with this block │ past
  *
- * Bounded: a new entry takes the place of the oldest that was not looked up since (second chance).
+ * Bounded: a new entry takes the place of the oldest that was of no use since (second chance).
  */
 import { PairMap } from "./pair-map.ts";
 
@@ -47,10 +47,12 @@ export class PromptMap {
 
   /** Entry of a chunk for engines of this block size, or -1. */
   find(low: number, high: number, blockTokens: number): number {
-    if (!this.byChunk.get(low, keyHigh(high, blockTokens))) return NONE;
-    const entry = this.byChunk.first;
+    return this.byChunk.get(low, keyHigh(high, blockTokens)) ? this.byChunk.first : NONE;
+  }
+
+  /** It was of use: it stays when its turn comes. */
+  touch(entry: number): void {
     this.marks[entry] = 1;
-    return entry;
   }
 
   /** First entry of a block, or -1; go on with `nextOf`. */

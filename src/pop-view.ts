@@ -140,6 +140,7 @@ function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Mill
       itlMs: record.itlMs,
       rttMs: c.rttMs[row],
       prefixTrust: c.trust[row],
+      mirrorScale: record.mirrorScale,
       ttftErrorMs: record.ttftErrorMs,
     },
     requests: record.requests,

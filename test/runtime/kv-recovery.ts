@@ -118,6 +118,8 @@ interface Outcome {
   /** From the fault's end until every later half second is within the limit. */
   recoveredMs: number;
   hitRatio: number;
+  /** Of the PoP's process when the load began to be measured, and at its end. */
+  rssMb: [before: number, after: number];
   states: (KvState | null)[];
 }
 
@@ -170,6 +172,7 @@ async function run(scenario: Scenario): Promise<Outcome> {
   try {
     const stop = load(scene, samples);
     await sleep(WARM_MS + BEFORE_MS);
+    const rssMb = scene.pop.rssMb;
     const faultMs = performance.now();
     await Promise.all(scene.engines.map((engine) => fault(engine, scenario.fault)));
     await sleep(scenario.lastsMs);
@@ -177,7 +180,8 @@ async function run(scenario: Scenario): Promise<Outcome> {
     await sleep(RECOVER_MS + AFTER_MS);
     const states = await kvStates(scene.pop);
     await stop();
-    return outcome(scenario, samples, faultMs, endMs, states);
+    const told = outcome(scenario, samples, faultMs, endMs);
+    return { ...told, rssMb: [rssMb, scene.pop.rssMb], states };
   } finally {
     await scene.close();
   }
@@ -188,8 +192,7 @@ function outcome(
   samples: Timed[],
   faultMs: number,
   endMs: number,
-  states: (KvState | null)[],
-): Outcome {
+): Omit<Outcome, "rssMb" | "states"> {
   const between = (from: number, end: number) =>
     samples.filter(({ atMs }) => atMs >= from && atMs < end);
   const after = between(endMs + RECOVER_MS, Number.POSITIVE_INFINITY);

@@ -28,14 +28,16 @@ export class BlockTable {
   /** Blocks that lie in slower media only. */
   slow = 0;
   private readonly listener: BlockListener;
+  private readonly blocksMax: number;
   private readonly names = new PairMap();
   private readonly media = new PairMap();
   private readonly chain = new TokenChain();
   /** Groups of a hybrid model whose blocks say nothing of prefixes. */
   private readonly otherGroups = new Set<number>();
 
-  constructor(listener: BlockListener) {
+  constructor(listener: BlockListener, blocksMax = BLOCKS_MAX) {
     this.listener = listener;
+    this.blocksMax = blocksMax;
   }
 
   get blocks(): number {
@@ -143,7 +145,7 @@ export class BlockTable {
 
   private name(low: number, high: number): void {
     // An engine that never removes, or lies, must not make us grow: everything is learned anew.
-    if (this.names.size >= BLOCKS_MAX || this.media.size >= BLOCKS_MAX) {
+    if (this.names.size >= this.blocksMax || this.media.size >= this.blocksMax) {
       const { low: chainLow, high: chainHigh } = this.chain;
       this.clear(true);
       this.chain.from(chainLow, chainHigh);

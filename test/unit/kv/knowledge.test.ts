@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type BlockTable, BLOCKS_MAX } from "../../../src/kv/block-table.ts";
+import { BlockTable } from "../../../src/kv/block-table.ts";
 import { MEDIUM, type StoredEvent } from "../../../src/kv/events.ts";
 import { KvKnowledge } from "../../../src/kv/knowledge.ts";
 
@@ -250,17 +250,19 @@ describe("places by estimate", () => {
 
 describe("bounds", () => {
   test("an engine that stores and never removes: the table begins anew at its bound", () => {
-    const tokenIds = [0];
-    const event = { ...stored("a"), blockTokens: 1, hashes: new Uint32Array(2), tokenIds };
-    let most = 0;
-    for (let n = 1; n <= BLOCKS_MAX + 10; n++) {
-      event.hashes.set([n, n >>> 3]);
-      tokenIds[0] = n;
-      table.stored(event);
-      most = Math.max(most, table.blocks);
+    const gone: number[] = [];
+    const listener = {
+      onHeld: () => {},
+      onGone: (low: number) => gone.push(low),
+      onBlockSize: () => {},
+    };
+    const bounded = new BlockTable(listener, 100);
+    for (let n = 0; n < 1_010; n++) {
+      bounded.stored(stored(String.fromCharCode(300 + n)));
+      expect(bounded.blocks).toBeLessThanOrEqual(100);
     }
-    expect(most).toBe(BLOCKS_MAX);
-    expect(table.blocks).toBe(10);
+    expect(bounded.blocks).toBe(10);
+    expect(gone).toHaveLength(1_000);
   });
 
   test("the prompt map: the oldest not looked up goes, and nobody is said to hold it", () => {

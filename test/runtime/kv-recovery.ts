@@ -210,13 +210,7 @@ function outcome(
     recoveringPercent: errorPercent(between(endMs, endMs + RECOVER_MS)),
     afterPercent: errorPercent(after),
     recoveredMs,
-    hitRatio:
-      sum(({ cached }) => cached) /
-      Math.max(
-        sum(({ prompt }) => prompt),
-        1,
-      ),
-    states,
+    hitRatio: sum(({ cached }) => cached) / (sum(({ prompt }) => prompt) || 1),
   };
 }
 

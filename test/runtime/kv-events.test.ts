@@ -26,7 +26,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Events have come, and what was credited without them is settled. */
 async function settled(scene: Scene): Promise<void> {
-  await sleep(500);
+  await sleep(400);
   await eventually("no replay runs", async () =>
     (await kvStates(scene.pop)).every((one) => one?.trust !== "syncing"),
   );
@@ -82,7 +82,10 @@ describe.each([
     await ask(scene.pop, [old, question()]);
     await settled(scene);
     // Each engine holds 1,200 blocks: about nine such documents.
-    for (let n = 0; n < 40; n++) await ask(scene.pop, [document(), question()]);
+    for (let round = 0; round < 10; round++) {
+      const four = Array.from({ length: 4 }, () => ask(scene.pop, [document(), question()]));
+      await Promise.all(four);
+    }
     await settled(scene);
     const { predicted, cached } = await ask(scene.pop, [old, question()]);
     expect([predicted, cached]).toEqual([0, 0]);

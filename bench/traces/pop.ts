@@ -360,6 +360,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   queuedSinceMs: 0,
   handover: undefined,
   promptBytes: 0,
+  tokensPerChunk: BLOCK_TOKENS,
   expectedOutTokens: 0,
 };
 

@@ -13,6 +13,7 @@ export interface PopSeen {
   id: string;
   state: string;
   reachable: boolean;
+  routable: boolean;
   rttMs: number | null;
   loadAgeMs: number | null;
 }

@@ -147,6 +147,6 @@ describe("strangers", () => {
     expect(socket.extensions).toBe("");
     socket.terminate();
     await closed;
-    await expect(socketTo(pops[0], "/v1/chat/completions").opened).rejects.toThrow(/404/);
+    await expect(socketTo(pops[0], "/v1/chat/completions").opened).rejects.toThrow(/405/);
   });
 });

@@ -22,6 +22,8 @@ function report(what: string, value: number, unit: string, most: number): void {
   process.stdout.write(`${fine ? "ok  " : "FAIL"} ${what}: ${shown} (at most ${most})\n`);
 }
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
 async function took(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await work();
@@ -50,7 +52,7 @@ function cpuMs(pop: ServerProcess): number {
 async function idleCost(pops: ServerProcess[]): Promise<void> {
   const before = await gridState(pops[0]);
   const beforeMs = cpuMs(pops[0]);
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  await pause(10_000);
   const { gossip } = await gridState(pops[0]);
   const kilobytes = (name: string) => (gossip[name] - before.gossip[name]) / 10_000;
   report("gossip sent by an idle PoP of 8", kilobytes("bytesOut"), "KB/s", 6);
@@ -110,14 +112,24 @@ const isLost = async (pop: ServerProcess, id = `p${POPS - 1}`): Promise<boolean>
   return (await seen(pop, id))?.reachable !== true;
 };
 
+/** No new work goes there: it does not answer, or two say so. */
+const isUnused = async (pop: ServerProcess, id: string): Promise<boolean> => {
+  return (await seen(pop, id))?.routable !== true;
+};
+
 async function hang(pops: ServerProcess[]): Promise<void> {
   const others = pops.filter((_, index) => index !== 3);
+  const startedMs = performance.now();
+  const allSee = (what: string, met: (pop: ServerProcess, id: string) => Promise<boolean>) =>
+    took(() => Promise.all(others.map((pop) => eventually(what, () => met(pop, "p3"), 10_000))));
   pops[3].child.kill("SIGSTOP");
-  const lostMs = await took(() =>
-    Promise.all(others.map((pop) => eventually("p3 hangs", () => isLost(pop, "p3"), 10_000))),
-  );
-  report("hanging PoP unroutable for all", lostMs, "ms", 2_000);
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, 5_000 - lostMs)));
+  const [unusedMs, lostMs] = await Promise.all([
+    allSee("p3 gets no new work", isUnused),
+    allSee("p3 does not answer", isLost),
+  ]);
+  report("hanging PoP unroutable for all", unusedMs, "ms", 2_000);
+  report("and each has seen for itself that it does not answer", lostMs, "ms", 2_000);
+  await pause(Math.max(0, 5_000 - (performance.now() - startedMs)));
   pops[3].child.kill("SIGCONT");
   report("back after it goes on", await took(() => untilMet(pops, 20_000)), "ms", 2_000);
 }
@@ -137,7 +149,7 @@ async function cutLink(grid: GridProcess, pops: ServerProcess[]): Promise<void> 
   while (performance.now() < untilMs) {
     for (const pop of pops)
       for (const other of (await gridState(pop)).pops) states.add(other.state);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   report("PoPs called down after a cut link", states.has("down") ? 1 : 0, "", 0);
   await untilMet(pops, 20_000);

@@ -263,7 +263,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return busy;
   }
 
-  attempt(flight: Flight, exchange: Exchange): Attempt {
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
@@ -278,6 +278,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
       tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
+      // What comes from another PoP was checked there.
+      retriable: retries > 0 && flight.others > 0 && !away,
       limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);

@@ -61,7 +61,7 @@ export class Codec {
   }
 
   usage(whole: Uint8Array): Usage | undefined {
-    return usageOfBody(whole, this.engine.usageOf);
+    return usageOfBody(whole, this.engine.usageOf, this.engine.usageKey);
   }
 
   /** The engine's own words for a request that it refuses, to be put in the caller's dialect. */

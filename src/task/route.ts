@@ -4,7 +4,17 @@
  */
 import type { Dialect } from "../grid/dialect.ts";
 
-export const ROUTES = ["chat", "completions", "embeddings", "messages", "count-tokens"] as const;
+export const ROUTES = [
+  "chat",
+  "completions",
+  "embeddings",
+  "messages",
+  "count-tokens",
+  "gemini",
+  "gemini-count",
+  "gemini-embed",
+  "gemini-embed-batch",
+] as const;
 export type Route = (typeof ROUTES)[number];
 
 /**
@@ -18,6 +28,8 @@ export interface Door {
   operation: Operation;
   /** Behind the version prefix (`/v1`); `{model}` stands for the model where the path names it. */
   path: string;
+  /** For streams, where they have a path of their own; with its query. */
+  streamPath?: string;
 }
 
 export const DOORS: Readonly<Record<Route, Door>> = {
@@ -26,19 +38,55 @@ export const DOORS: Readonly<Record<Route, Door>> = {
   embeddings: { dialect: "chat", operation: "embed", path: "/embeddings" },
   messages: { dialect: "messages", operation: "generate", path: "/messages" },
   "count-tokens": { dialect: "messages", operation: "count", path: "/messages/count_tokens" },
+  gemini: {
+    dialect: "gemini",
+    operation: "generate",
+    path: "/models/{model}:generateContent",
+    streamPath: "/models/{model}:streamGenerateContent?alt=sse",
+  },
+  "gemini-count": { dialect: "gemini", operation: "count", path: "/models/{model}:countTokens" },
+  "gemini-embed": { dialect: "gemini", operation: "embed", path: "/models/{model}:embedContent" },
+  "gemini-embed-batch": {
+    dialect: "gemini",
+    operation: "embed",
+    path: "/models/{model}:batchEmbedContents",
+  },
 };
 
 /** The door of each dialect where conversations are generated. */
-export const GENERATE: Readonly<Record<Dialect, Route>> = { chat: "chat", messages: "messages" };
+export const GENERATE: Readonly<Record<Dialect, Route>> = {
+  chat: "chat",
+  messages: "messages",
+  gemini: "gemini",
+};
 
 /** Request headers of a caller that belong to the dialect: an engine of the same gets them. */
 export const DIALECT_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   chat: ["openai-beta"],
   messages: ["anthropic-version", "anthropic-beta"],
+  gemini: [],
 };
 
 /** Path of a route for one model, behind the version prefix. */
-export function pathOf(route: Route, model: string): string {
-  const { path } = DOORS[route];
-  return path.includes("{model}") ? path.replace("{model}", () => encodeURI(model)) : path;
+export function pathOf(route: Route, model: string, stream: boolean): string {
+  const door = DOORS[route];
+  const path = (stream ? door.streamPath : undefined) ?? door.path;
+  return path.includes("{model}") ? path.replace("{model}", () => inPath(model)) : path;
 }
+
+/** Slashes stay; what would end a path or its last segment does not. */
+function inPath(model: string): string {
+  return encodeURI(model).replace(/[?#:]/g, (letter) => encodeURIComponent(letter));
+}
+
+/** The model and the verb of a path like `/v1/models/{model}:{verb}`; undefined for any other. */
+export function verbOf(path: string): { model: string; verb: string } | undefined {
+  const match = MODEL_VERB.exec(path);
+  if (match === null) return undefined;
+  try {
+    return { model: decodeURIComponent(match[1]), verb: match[2] };
+  } catch {
+    return undefined;
+  }
+}
+const MODEL_VERB = /^\/v1(?:beta)?\/models\/(.+):([A-Za-z]{1,64})(?:\?.*)?$/s;

@@ -116,7 +116,7 @@ export class HttpWorker implements Worker {
   outbound(task: Task): OutRequest {
     const dialect = this.dialect(task);
     const own = dialect === DOORS[task.route].dialect;
-    const path = pathOf(own ? task.route : GENERATE[dialect], task.model);
+    const path = pathOf(own ? task.route : GENERATE[dialect], task.model, task.stream);
     return {
       origin: this.origin,
       method: "POST",

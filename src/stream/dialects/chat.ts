@@ -14,4 +14,5 @@ export const CHAT: StreamDialect = {
   readAnswer,
   writeAnswer,
   usageOf,
+  usageKey: "usage",
 };

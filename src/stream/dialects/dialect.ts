@@ -62,4 +62,6 @@ export interface StreamDialect {
   writeAnswer(answer: Answer, options: WriterOptions): unknown;
   /** Reads a parsed usage object; undefined when it is none. */
   usageOf(value: unknown): Usage | undefined;
+  /** Where it stands in a plain answer. */
+  readonly usageKey: string;
 }

@@ -6,11 +6,13 @@ import { DOORS, type Route } from "../route.ts";
 import type { ParsedBody } from "../task.ts";
 import { CHAT_REQUESTS } from "./chat.ts";
 import type { RequestDialect } from "./dialect.ts";
+import { GEMINI_REQUESTS } from "./gemini.ts";
 import { MESSAGES_REQUESTS } from "./messages.ts";
 
 export const REQUEST_DIALECTS: Readonly<Record<Dialect, RequestDialect>> = {
   chat: CHAT_REQUESTS,
   messages: MESSAGES_REQUESTS,
+  gemini: GEMINI_REQUESTS,
 };
 
 /** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */

@@ -311,9 +311,13 @@ type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialect
 /** What OpenAI's dialect alone can ask for. */
 const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
 
+/** What Gemini's has too. */
+const GEMINI = capabilityMask(["choices", "countGemini"]);
+
 /** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
 export function inDialects(mask: number, dialects: readonly Dialect[]): number {
   let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
   if (dialects.includes("messages")) able |= CAPABILITY.count;
+  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
   return able;
 }

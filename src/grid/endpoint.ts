@@ -38,8 +38,10 @@ export const CAPABILITY = {
   logprobs: 64,
   /** Several choices of one prompt (`n`). */
   choices: 128,
-  /** Counts the tokens of a prompt without generating. */
+  /** Counts the tokens of a prompt without generating, asked as Anthropic's clients ask. */
   count: 256,
+  /** The same, asked as Google's clients ask. */
+  countGemini: 512,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
 

@@ -8,7 +8,7 @@ import { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
 import { DOORS } from "../task/route.ts";
 import type { Task } from "../task/task.ts";
-import type { StreamDialect, WriterOptions } from "./dialects/dialect.ts";
+import type { Fields, StreamDialect, WriterOptions } from "./dialects/dialect.ts";
 import { parseFields } from "./dialects/fields.ts";
 import { STREAM_DIALECTS } from "./dialects/table.ts";
 import { SseTap } from "./tap.ts";
@@ -49,6 +49,7 @@ export class Codec {
   plain(whole: Uint8Array, headers: Headers): Uint8Array | GridError {
     if (this.caller === undefined) return whole;
     const fields = parseFields(decoder.decode(whole));
+    if (DOORS[this.task.route].operation === "embed") return this.embedded(fields, whole);
     const answer = fields === undefined ? undefined : this.engine.readAnswer(fields);
     if (answer === undefined) {
       return new GridError("bad_response", "The endpoint's answer is not of its dialect.");
@@ -58,6 +59,15 @@ export class Codec {
     } catch (error) {
       return error as GridError;
     }
+  }
+
+  private embedded(fields: Fields | undefined, whole: Uint8Array): Uint8Array | GridError {
+    const vectors = fields === undefined ? undefined : this.engine.vectors?.read(fields);
+    if (vectors === undefined || this.caller?.vectors === undefined) {
+      return new GridError("bad_response", "The endpoint's answer holds no embeddings.");
+    }
+    const tokens = this.usage(whole)?.promptTokens ?? Math.round(this.task.promptTokens);
+    return encoder.encode(JSON.stringify(this.caller.vectors.write(vectors, this.task, tokens)));
   }
 
   usage(whole: Uint8Array): Usage | undefined {

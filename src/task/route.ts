@@ -19,7 +19,7 @@ export type Route = (typeof ROUTES)[number];
 
 /**
  * `generate`: a conversation. `complete`: raw text. `embed`: vectors. `count`: only the size of the
- * prompt. Only `generate` is translated between dialects.
+ * prompt. Conversations and texts to embed are translated between dialects.
  */
 export type Operation = "generate" | "complete" | "embed" | "count";
 
@@ -54,11 +54,23 @@ export const DOORS: Readonly<Record<Route, Door>> = {
 };
 
 /** The door of each dialect where conversations are generated. */
-export const GENERATE: Readonly<Record<Dialect, Route>> = {
+const GENERATE: Readonly<Record<Dialect, Route>> = {
   chat: "chat",
   messages: "messages",
   gemini: "gemini",
 };
+
+/** The door of each dialect where texts are embedded; they go out as a batch. */
+const EMBED: Readonly<Partial<Record<Dialect, Route>>> = {
+  chat: "embeddings",
+  gemini: "gemini-embed-batch",
+};
+
+/** Where an engine of a dialect is asked for what came by a door of another. */
+export function translatedRoute(route: Route, engine: Dialect): Route {
+  const embeds = DOORS[route].operation === "embed";
+  return (embeds ? EMBED[engine] : undefined) ?? GENERATE[engine];
+}
 
 /** Request headers of a caller that belong to the dialect: an engine of the same gets them. */
 export const DIALECT_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {

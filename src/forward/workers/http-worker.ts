@@ -10,7 +10,7 @@ import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
 import { translateBody } from "../../task/dialects/table.ts";
-import { DOORS, GENERATE, pathOf } from "../../task/route.ts";
+import { DOORS, pathOf, translatedRoute } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
@@ -116,7 +116,8 @@ export class HttpWorker implements Worker {
   outbound(task: Task): OutRequest {
     const dialect = this.dialect(task);
     const own = dialect === DOORS[task.route].dialect;
-    const path = pathOf(own ? task.route : GENERATE[dialect], task.model, task.stream);
+    const route = own ? task.route : translatedRoute(task.route, dialect);
+    const path = pathOf(route, task.model, task.stream);
     return {
       origin: this.origin,
       method: "POST",

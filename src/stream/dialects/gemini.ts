@@ -2,6 +2,7 @@
 import type { StreamDialect } from "./dialect.ts";
 import { errorOf, GeminiReader, isPlainContent, readAnswer, usageOf } from "./gemini-read.ts";
 import { GeminiWriter, writeAnswer } from "./gemini-write.ts";
+import { GEMINI_VECTORS } from "./vectors.ts";
 
 export const GEMINI: StreamDialect = {
   isPlainContent,
@@ -14,4 +15,5 @@ export const GEMINI: StreamDialect = {
   writeAnswer,
   usageOf,
   usageKey: "usageMetadata",
+  vectors: GEMINI_VECTORS,
 };

@@ -31,8 +31,11 @@ export function geminiToRequest(body: Fields): InferenceRequest {
   const number = (name: string, low: number, high: number, integer: boolean) =>
     numberField(named(config, name), `generationConfig.${name}`, low, high, integer);
   const tools = toolsOf(body.tools);
-  const messages = [...systemOf(named(body, "systemInstruction")), ...contentsOf(body.contents)];
-  messages.push(...foreignOf(body, config));
+  const messages = [
+    ...systemOf(named(body, "systemInstruction")),
+    ...foreignOf(body, config),
+    ...contentsOf(body.contents),
+  ];
   return {
     model: "",
     stream: false,

@@ -6,7 +6,7 @@ import { needsOf, requestPrompt } from "../prompt.ts";
 import { DOORS, verbOf } from "../route.ts";
 import type { ParsedBody } from "../task.ts";
 import type { ParseInput, RequestDialect } from "./dialect.ts";
-import { embedTexts } from "./gemini-embed.ts";
+import { geminiFromTexts, geminiToTexts } from "./gemini-embed.ts";
 import { fieldsIn, named } from "./gemini-fields.ts";
 import { geminiFromRequest } from "./gemini-from-request.ts";
 import { geminiToRequest } from "./gemini-to-request.ts";
@@ -17,6 +17,8 @@ export const GEMINI_REQUESTS: RequestDialect = {
   parse,
   toRequest: geminiToRequest,
   fromRequest: geminiFromRequest,
+  toTexts: geminiToTexts,
+  fromTexts: geminiFromTexts,
 };
 
 function parse(input: ParseInput): ParsedBody {
@@ -32,7 +34,7 @@ function parse(input: ParseInput): ParsedBody {
     serviceTier: tierOf(named(fields, "serviceTier")),
   };
   if (operation === "embed") {
-    parsed.prompt = embedTexts(route, fields);
+    parsed.prompt = geminiToTexts(fields).texts;
     parsed.needs = CAPABILITY.embeddings;
     return parsed;
   }

@@ -1,5 +1,6 @@
 /** The dialects that requests are read and written in, and the way from one to another. */
 import type { Dialect } from "../../grid/dialect.ts";
+import { GridError } from "../../grid/errors.ts";
 import { BODY_LIMITS } from "../body-fields.ts";
 import type { Decode } from "../json-body.ts";
 import { DOORS, type Route } from "../route.ts";
@@ -31,8 +32,16 @@ export function parseBody(
  * @throws GridError invalid_request for what the engine's dialect cannot say
  */
 export function translateBody(body: ParsedBody, engine: Dialect): string {
-  const request = REQUEST_DIALECTS[DOORS[body.route].dialect].toRequest(body.fields);
+  const from = REQUEST_DIALECTS[DOORS[body.route].dialect];
+  const to = REQUEST_DIALECTS[engine];
+  if (DOORS[body.route].operation === "embed") {
+    const texts = from.toTexts?.(body.fields);
+    const written = texts && to.fromTexts?.(texts, body.model);
+    if (written !== undefined) return JSON.stringify(written);
+    throw new GridError("invalid_request", `No endpoint of '${body.model}' embeds texts.`);
+  }
+  const request = from.toRequest(body.fields);
   request.model = body.model;
   request.stream = body.stream;
-  return JSON.stringify(REQUEST_DIALECTS[engine].fromRequest(request));
+  return JSON.stringify(to.fromRequest(request));
 }

@@ -91,6 +91,14 @@ function inPath(model: string): string {
   return encodeURI(model).replace(/[?#:]/g, (letter) => encodeURIComponent(letter));
 }
 
+/** The same path for another model, where it names one. */
+export function withPathModel(path: string, model: string): string {
+  const match = MODEL_VERB.exec(path);
+  if (match === null) return path;
+  const at = path.indexOf("/models/") + "/models/".length;
+  return path.slice(0, at) + inPath(model) + path.slice(at + match[1].length);
+}
+
 /** The model and the verb of a path like `/v1/models/{model}:{verb}`; undefined for any other. */
 export function verbOf(path: string): { model: string; verb: string } | undefined {
   const match = MODEL_VERB.exec(path);

@@ -48,8 +48,7 @@ beforeAll(async () => {
     endpoints: [
       { ...endpoint, id: "chat", url: chat.base, models: chat.models },
       {
-        ...{ ...endpoint, id: "gemini", url: gemini.base, models: gemini.models },
-        ...{ dialects: ["gemini"], headers: { "x-goog-api-key": "vendor-key" } },
+        ...{ ...endpoint, id: "gemini", url: gemini.base, engine: "gemini" },
       },
     ],
   });

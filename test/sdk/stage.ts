@@ -54,12 +54,9 @@ const POP_KEY = "a-key-of-a-tenant";
 const sha256 = createHash("sha256").update(POP_KEY).digest("hex");
 
 const VENDOR_KEY = "vendor-key";
-/** Anthropic answers nobody who does not name a version; Google takes no bearer. */
-const HEADERS: Record<Dialect, Record<string, string>> = {
-  chat: {},
-  responses: {},
-  messages: { "anthropic-version": "2026-10-21" },
-  gemini: { "x-goog-api-key": VENDOR_KEY },
+/** The families whose cloud each vendor's server is. */
+const FAMILY: Record<Dialect, string> = {
+  ...{ chat: "openai", responses: "openai", messages: "anthropic", gemini: "gemini" },
 };
 
 /** The vendors, and a PoP in front of them where one is wanted. */
@@ -89,9 +86,8 @@ export class House {
     const endpoints = behind.flatMap((one) =>
       modelsOf(one).map((model) => ({
         ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
-        ...{ engine: "openai-compatible", apiKey: vendors[one.vendorDialect].key },
+        ...{ engine: FAMILY[one.vendorDialect], apiKey: VENDOR_KEY },
         dialects: [one.vendorDialect],
-        headers: HEADERS[one.vendorDialect],
       })),
     );
     const pop = await startPop(

@@ -3,9 +3,10 @@ import { CAPABILITY } from "../../grid/endpoint.ts";
 import { type Fields, invalid } from "../body-fields.ts";
 import { readJsonBody, withoutMark } from "../json-body.ts";
 import { needsOf, requestPrompt } from "../prompt.ts";
-import { DOORS, verbOf } from "../route.ts";
+import { DOORS, verbOf, withPathModel } from "../route.ts";
+import { replaceModels } from "../splice.ts";
 import type { ParsedBody } from "../task.ts";
-import type { ParseInput, RequestDialect } from "./dialect.ts";
+import type { Named, ParseInput, RequestDialect } from "./dialect.ts";
 import { geminiFromTexts, geminiToTexts } from "./gemini-embed.ts";
 import { fieldsIn, named } from "./gemini-fields.ts";
 import { geminiFromRequest } from "./gemini-from-request.ts";
@@ -17,6 +18,7 @@ export const GEMINI_REQUESTS: RequestDialect = {
   parse,
   toRequest: geminiToRequest,
   fromRequest: geminiFromRequest,
+  withModel,
   toTexts: geminiToTexts,
   fromTexts: geminiFromTexts,
 };
@@ -60,6 +62,19 @@ function modelIn(path: string): string {
   const model = verbOf(path)?.model ?? "";
   if (model.length > 0 && model.length <= MODEL_LENGTH_MAX) return model;
   throw invalid("model", `must have 1 to ${MODEL_LENGTH_MAX} characters, as in the path`);
+}
+
+/** Where the bodies of some verbs repeat the model that the path names: depths of the key. */
+const REPEATED: Readonly<Record<string, readonly number[]>> = {
+  countTokens: [1, 2],
+  embedContent: [1],
+  batchEmbedContents: [3],
+};
+
+function withModel({ body, path }: Named, model: string): Named {
+  const depths = REPEATED[verbOf(path)?.verb ?? ""];
+  const named = depths === undefined ? body : replaceModels(body, `models/${model}`, depths);
+  return { body: named, path: withPathModel(path, model) };
 }
 
 /** `flex` is the one name that says something about urgency, in both of Google's spellings. */

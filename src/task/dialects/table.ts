@@ -29,9 +29,10 @@ export function parseBody(
 
 /**
  * The body, as JSON text, for an engine that speaks another dialect than the caller.
+ * @param strict the engine refuses fields that are not in the dialect's own documentation
  * @throws GridError invalid_request for what the engine's dialect cannot say
  */
-export function translateBody(body: ParsedBody, engine: Dialect): string {
+export function translateBody(body: ParsedBody, engine: Dialect, strict = false): string {
   const from = REQUEST_DIALECTS[DOORS[body.route].dialect];
   const to = REQUEST_DIALECTS[engine];
   if (DOORS[body.route].operation === "embed") {
@@ -43,5 +44,5 @@ export function translateBody(body: ParsedBody, engine: Dialect): string {
   const request = from.toRequest(body.fields);
   request.model = body.model;
   request.stream = body.stream;
-  return JSON.stringify(to.fromRequest(request));
+  return JSON.stringify(to.fromRequest(request, strict));
 }

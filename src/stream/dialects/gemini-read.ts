@@ -29,13 +29,25 @@ const BACKSLASH = 0x5c;
 const SPACE = 0x20;
 const LETTER_U = 0x75;
 const DATA = codes("data:");
-/** Keys of events that say more than content; usage is told again by the last event. */
-const KEYS = ['finishReason"', 'promptFeedback"', 'error"'].map(codes);
+// Keys of events that say more than content. Usage does not count: the last event has all of it.
+const FINISH = codes('finishReason"');
+const FEEDBACK = codes('promptFeedback"');
+const ERROR = codes('error"');
 
 /** True when the string that opens before `at` is a key that matters, or may be one in disguise. */
 function mayMatter(bytes: Uint8Array, at: number): boolean {
-  if (bytes[at] === BACKSLASH) return bytes[at + 1] === LETTER_U;
-  return KEYS.some((key) => startsWith(bytes, at, key));
+  switch (bytes[at]) {
+    case 0x66:
+      return startsWith(bytes, at, FINISH);
+    case 0x70:
+      return startsWith(bytes, at, FEEDBACK);
+    case 0x65:
+      return startsWith(bytes, at, ERROR);
+    case BACKSLASH:
+      return bytes[at + 1] === LETTER_U;
+    default:
+      return false;
+  }
 }
 
 /** One `data:` line of JSON without a key that matters: it need not be parsed. */

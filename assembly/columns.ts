@@ -25,14 +25,14 @@
  */
 
 /** Raised with every change of layout, order of columns, codes or hash. */
-export const ABI: u32 = 2;
+export const ABI: u32 = 3;
 export const WINDOW_BYTES: u32 = 65536;
 /** Room after the window, so that a word may be read across its end. */
 const WINDOW_SLACK: u32 = 64;
 const MODELS_MAX: u32 = 256;
 const BYTE_COLUMNS: i32 = 5;
 const WORD_COLUMNS: i32 = 5;
-const NUMBER_COLUMNS: i32 = 15;
+const NUMBER_COLUMNS: i32 = 17;
 const PAGE: usize = 65536;
 
 export let rows: u32 = 0;
@@ -63,6 +63,8 @@ export let inFlightCap: usize = 0;
 export let queuedTokens: usize = 0;
 export let sentTokens: usize = 0;
 export let ownTokens: usize = 0;
+export let busySinceMs: usize = 0;
+export let busyTokens: usize = 0;
 export let waitingTokens: usize = 0;
 export let sampleAtMs: usize = 0;
 export let freshUntilMs: usize = 0;
@@ -148,6 +150,8 @@ function placeColumns(): void {
   queuedTokens = column(8);
   sentTokens = column(8);
   ownTokens = column(8);
+  busySinceMs = column(8);
+  busyTokens = column(8);
   waitingTokens = column(8);
   sampleAtMs = column(8);
   freshUntilMs = column(8);

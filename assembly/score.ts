@@ -3,6 +3,8 @@
  *
  *     hit      = trust · (1 − discount) · min(matched chunks · tokensPerChunk, prompt)
  *     uncached = max(prompt − hit, 1)
+ *     done     = max(rate · (now − busySince) − busyTokens, 0)
+ *     own      = ours − min(done, max(2 · ours − done, 0))
  *     backlog  = max(queued + sent − rate · age of the sample, own, 0) + waiting
  *     wait     = backlog / rate + kvWait · k / (1 − k) + penalty of a stale sample
  *     ttft     = rtt + jitter + wait + uncached / rate
@@ -11,12 +13,14 @@
  *
  * All arithmetic is f64 without reordering, so the TypeScript twin gets the same bits. A row whose
  * sample time is −Infinity has no load source: its backlog is what we ourselves have outstanding.
+ * Ours drains as the busy period goes on; one overdue by as much again counts in full.
  */
 import {
   ASK_MAX_COST, ASK_NOW, ASK_OUT_TOKENS, ASK_PROMPT_TOKENS, ASK_TOKENS_PER_CHUNK, WEIGHT_KV_WAIT,
-  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, candidates, digestDiscount,
-  jitterMs, kvUsage, matched, ownTokens, prefillRate, priceCached, priceIn, priceOut, prices,
-  queuedTokens, rttMs, sampleAtMs, sentTokens, socials, trust, ttfts, waitingTokens, weights,
+  WEIGHT_LAMBDA, WEIGHT_STALE_AFTER, WEIGHT_STALE_PENALTY, askNumbers, busySinceMs, busyTokens,
+  candidates, digestDiscount, jitterMs, kvUsage, matched, ownTokens, prefillRate, priceCached,
+  priceIn, priceOut, prices, queuedTokens, rttMs, sampleAtMs, sentTokens, socials, trust, ttfts,
+  waitingTokens, weights,
 } from "./columns";
 import { COST, count, countExclusion, setCount } from "./filter";
 
@@ -44,6 +48,18 @@ export function rateOf(row: u32): f64 {
   return rate > RATE_MIN ? rate : RATE_MIN;
 }
 
+/** Our own requests in prefill there, less what should be done of them. */
+// @ts-ignore: decorator
+@inline
+function ownBacklog(row: u32, rate: f64, now: f64): f64 {
+  const own = cell(ownTokens, row);
+  const through = rate * (now - cell(busySinceMs, row)) - cell(busyTokens, row);
+  const done: f64 = through > 0 ? through : 0;
+  const owed = 2 * own - done;
+  const most: f64 = owed > 0 ? owed : 0;
+  return own - (done < most ? done : most);
+}
+
 // @ts-ignore: decorator
 @inline
 function waitMs(row: u32, rate: f64, now: f64): f64 {
@@ -57,7 +73,7 @@ function waitMs(row: u32, rate: f64, now: f64): f64 {
       penalty = load<f64>(weights, WEIGHT_STALE_PENALTY);
     }
   }
-  const own = cell(ownTokens, row);
+  const own = ownBacklog(row, rate, now);
   if (!(backlog > own)) backlog = own;
   if (!(backlog > 0)) backlog = 0;
   const usage = cell(kvUsage, row);
@@ -99,17 +115,31 @@ function atLeast(over: v128, floor: v128): v128 {
   return v128.bitselect(over, floor, f64x2.gt(over, floor));
 }
 
+/** `ownBacklog` of two neighbours. */
+// @ts-ignore: decorator
+@inline
+function ownPair(row: u32, rate: v128, now: v128): v128 {
+  const zero = f64x2.splat(0);
+  const own = cells(ownTokens, row);
+  const busy = f64x2.mul(rate, f64x2.sub(now, cells(busySinceMs, row)));
+  const done = atLeast(f64x2.sub(busy, cells(busyTokens, row)), zero);
+  const most = atLeast(f64x2.sub(f64x2.mul(f64x2.splat(2), own), done), zero);
+  return f64x2.sub(own, v128.bitselect(done, most, f64x2.lt(done, most)));
+}
+
 /** `waitMs` of two neighbours. */
 // @ts-ignore: decorator
 @inline
 function waitPair(row: u32, rate: v128): v128 {
   const zero = f64x2.splat(0);
   const sampledAt = cells(sampleAtMs, row);
-  const age = f64x2.sub(f64x2.splat(load<f64>(askNumbers, ASK_NOW)), sampledAt);
+  const now = f64x2.splat(load<f64>(askNumbers, ASK_NOW));
+  const age = f64x2.sub(now, sampledAt);
   const polled = f64x2.gt(sampledAt, f64x2.splat(-Infinity));
   const drained = v128.bitselect(f64x2.mul(rate, age), zero, f64x2.gt(age, zero));
   const told = f64x2.sub(f64x2.add(cells(queuedTokens, row), cells(sentTokens, row)), drained);
-  const backlog = atLeast(atLeast(v128.and(told, polled), cells(ownTokens, row)), zero);
+  const own = ownPair(row, rate, now);
+  const backlog = atLeast(atLeast(v128.and(told, polled), own), zero);
   const old = f64x2.gt(age, f64x2.splat(load<f64>(weights, WEIGHT_STALE_AFTER)));
   const penalty = f64x2.splat(load<f64>(weights, WEIGHT_STALE_PENALTY));
   const usage = cells(kvUsage, row);

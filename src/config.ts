@@ -28,7 +28,8 @@ import * as knob from "./knob.ts";
 
 export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
-  listen: { host: string; port: number };
+  /** `tls`: names of PEM files; the door speaks https and gossip wss then. */
+  listen: { host: string; port: number; tls?: { cert: string; key: string } | undefined };
   endpoints: EndpointSpec[];
   models: {
     /** One name for a chain of models, the first choice first. */
@@ -44,8 +45,12 @@ export interface PopConfig {
     bodyTimeoutMs: number;
     headerTimeoutMs: number;
     connections: number;
+    binding: "late" | "early";
     queueLength: number;
+    queueBytes: number;
     queueWaitMs: number;
+    queueBatchWaitMs: number;
+    queueAgeMs: number;
     heldBytes: number;
     eventBytes: number;
     responseBytes: number;
@@ -77,6 +82,8 @@ export interface PopConfig {
     key?: string | undefined;
     open: boolean;
     url?: string | undefined;
+    /** A file of PEM certificates. */
+    ca?: string | undefined;
     inFlight: number;
     freshMs: number;
     endpoints: number;
@@ -95,6 +102,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
+const isFile = (x: string) => /^[^\p{Cc}]{1,1024}$/u.test(x);
 const SHA256 = 'the SHA-256 of the key as 64 hex digits (printf %s "$KEY" | sha256sum)';
 const sha256 = v.pipe(
   knob.secret(SHA256, (x) => /^[0-9a-fA-F]{64}$/.test(x)),
@@ -123,9 +131,20 @@ const Limits = knob.sectionOr({
   headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),
   // Open client sockets; the next one is refused. Keep below the process's file limit / 2.
   connections: knob.count("connections", 1, 1_000_000, 16_384),
-  // Requests that wait for an engine. Fewer: 429 earlier. More: they wait longer than they live.
-  queueLength: knob.count("requests", 0, 1_000_000, 1_024),
+  // late: a request waits here, where it can still move, until an engine can start it. early: it
+  // is sent to the cheapest engine at once and waits there, in that engine's order.
+  binding: knob.choice(["late", "early"], "late"),
+  // Requests of one class that wait for an engine. Fewer: 429 earlier. More: they wait longer than
+  // they live, and each wake looks at all of them, about 20 ns each.
+  queueLength: knob.count("requests", 0, 65_536, 1_024),
+  // Bodies of all that wait: what a queue of long prompts may hold of the memory.
+  queueBytes: knob.count("bytes", 0, 64 * KIB * MIB, 256 * MIB),
   queueWaitMs: knob.count("ms", 0, HOUR, 30 * SECOND),
+  // Of priority batch: as long as common clients wait for an answer at all.
+  queueBatchWaitMs: knob.count("ms", 0, 24 * HOUR, 10 * MINUTE),
+  // Who has waited so long goes up one class. Longer: batch may starve for longer under a constant
+  // overload of others. Shorter: it takes part in a burst that it could sit out.
+  queueAgeMs: knob.count("ms", 1, 24 * HOUR, 30 * SECOND),
   // What a stream may send before its first content and still be retried elsewhere unseen.
   heldBytes: knob.count("bytes", KIB, 64 * MIB, 256 * KIB),
   // One SSE event; 1 MiB holds the largest tool call or log-probability event seen.
@@ -216,6 +235,8 @@ const Peers = knob.sectionOr({
       v.transform((x) => originOf(x) as string),
     ),
   ),
+  // Authorities trusted beside the system's, wherever this PoP dials: doors, gossip, engines.
+  ca: v.optional(knob.text("the name of a file of PEM certificates", isFile)),
   // Requests of ours at one other PoP at once: what is lost when it dies, and its protection.
   inFlight: knob.count("requests", 1, 100_000, 512),
   // How long its last load counts: two lost publications of the once a second that idle PoPs send.
@@ -236,6 +257,13 @@ const Config = knob.section({
     host: knob.textOr("a host name or address", (x) => /^[^\s/]{1,255}$/.test(x), "127.0.0.1"),
     // 0 takes a free port, which the log then names.
     port: knob.count("(port number)", 0, 65_535, 8_801),
+    // Left out: plain http and ws, for loopback, a private network or a proxy that ends TLS.
+    tls: v.optional(
+      knob.section({
+        cert: knob.text("the name of a PEM file: certificate, then its chain", isFile),
+        key: knob.text("the name of a PEM file: its private key", isFile),
+      }),
+    ),
   }),
   endpoints: knob.listOrNone(Endpoint),
   models: knob.sectionOr({

@@ -17,6 +17,7 @@ import {
 import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { GroupDigest } from "./pop-digest.ts";
+import { backlogAt } from "./state/backlog.ts";
 import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
 import type { LoadNow } from "./state/pop-load.ts";
 import { queueClassOf } from "./state/pop-table.ts";
@@ -90,9 +91,9 @@ export class Publisher {
   loadNow(nowMs: Millis): LoadNow {
     const queueClasses = new Array<number>(QUEUE_CLASSES).fill(0);
     const { records } = this.parts.table;
-    this.parts.queue.each((row, tokens) => {
+    this.parts.queue.each((row, tokens, passedBelow) => {
       if (records[row]?.pop !== undefined) return;
-      const index = queueClassOf(tokens);
+      const index = queueClassOf(passedBelow);
       queueClasses[index] = (queueClasses[index] as number) + tokens;
     });
     return {
@@ -142,13 +143,8 @@ export class Publisher {
   /** The kernel's own reckoning of what stands before a newcomer, with what waits for the row. */
   private backlog(row: Row, nowMs: Millis): Tokens {
     const c = this.parts.table.columns;
-    const sampledMs = c.sampleAtMs[row] as number;
-    let told = 0;
-    if (sampledMs > Number.NEGATIVE_INFINITY) {
-      const drained = (c.prefillRate[row] as number) * Math.max(nowMs - sampledMs, 0);
-      told = (c.queuedTokens[row] as number) + (c.sentTokens[row] as number) - drained;
-    }
-    return Math.max(told, c.ownTokens[row] as number, 0) + (c.waitingTokens[row] as number);
+    const rate = c.prefillRate[row] as number;
+    return backlogAt(c, row, rate, nowMs) + (c.waitingTokens[row] as number);
   }
 
   private publishDigests(): void {

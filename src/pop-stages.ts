@@ -4,6 +4,7 @@
  */
 import { admit, refuse } from "./admission/admit.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
+import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
 import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
@@ -81,7 +82,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);
-    this.queue = new WaitQueue(this, queueLimits(parts.config));
+    this.queue = new WaitQueue(this, parts.config.limits);
     this.context = this.forwardContext();
   }
 
@@ -103,7 +104,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   configure(config: PopConfig): void {
     this.parts.config = config;
-    this.queue.setLimits(queueLimits(config));
+    this.queue.setLimits(config.limits);
     this.context = this.forwardContext();
   }
 
@@ -193,16 +194,12 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   canStart(row: Row): boolean {
-    const { columns, records } = this.parts.table;
-    const record = records[row];
-    const budget = record?.spec.prefillBudgetTokens ?? 0;
-    if (record?.pop !== undefined && !this.parts.peers.hasRoom(row)) return false;
-    // What is on the way to a far endpoint is not in its hands yet: one round trip's worth more.
-    const onTheWay = columns.rttMs[row] * columns.prefillRate[row];
-    return (
-      columns.inFlight[row] < columns.inFlightCap[row] &&
-      columns.ownTokens[row] <= budget + onTheWay
-    );
+    const { config, peers, table } = this.parts;
+    const record = table.records[row];
+    if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
+    const isEarly = config.limits.binding === "early";
+    const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
+    return hasPrefillRoom(table.columns, row, least);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -224,7 +221,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       due: () => {
         this.assumptions.remove(deadline);
         this.feedback.assumePrefilled(flight);
-        this.queue.wake(flight.row);
+        this.queue.wake(this.clock());
       },
     };
     flight.assumption = deadline;
@@ -280,7 +277,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
-        this.queue.wake(flight.row);
+        this.queue.wake(nowMs);
       },
     });
   }
@@ -305,9 +302,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
     metrics.ended(flight, end);
-    this.queue.wake(flight.row);
-    // Whoever waits for this PoP waits for room at its door, whichever row it is.
-    for (const row of this.parts.peers.siblings(flight.row)) this.queue.wake(row);
+    this.queue.wake(this.clock());
   }
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
@@ -377,8 +372,4 @@ export class PopStages implements Stages, QueueHost<Flight> {
       limits: { heldBytes, eventBytes, responseBytes },
     };
   }
-}
-
-function queueLimits(config: PopConfig): { length: number; waitMs: Millis } {
-  return { length: config.limits.queueLength, waitMs: config.limits.queueWaitMs };
 }

@@ -45,6 +45,7 @@ function peerState(known: KnownPop, { table, peers }: ViewParts, nowMs: Millis):
     ...{ id: known.id, url: card.url, tier: card.tier, region: card.region, zone: card.zone },
     ...{ state, reachable, routable: known.routable, draining: card.draining, rttMs, jitterMs },
     loadAgeMs: known.load === undefined ? null : Math.round(nowMs - known.load.atMs),
+    loadSeq: known.load?.seq ?? null,
     inFlight: peers.inFlight(known),
     refusals: known.refusals,
     endpoints: known.rows.flatMap((peer) => {

@@ -208,7 +208,7 @@ class RunningPop implements Pop {
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
-      this.stages.queue.wake(-1);
+      this.stages.queue.wake(nowMs);
       this.publisher?.tick(nowMs);
     }
     if (this.ticks % SURVEY_TICKS === 0) {
@@ -220,7 +220,8 @@ class RunningPop implements Pop {
   }
 
   private phaseSaid(row: number): void {
-    if (this.stages.health.refresh(row, this.runtime.clock())) this.stages.queue.wake(row);
+    const nowMs = this.runtime.clock();
+    if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
   }
 
   private house(): House {

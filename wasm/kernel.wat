@@ -65,6 +65,8 @@
  (global $hash/count (mut i32) (i32.const 0))
  (global $columns/capabilities (mut i32) (i32.const 0))
  (global $columns/ownTokens (mut i32) (i32.const 0))
+ (global $columns/busySinceMs (mut i32) (i32.const 0))
+ (global $columns/busyTokens (mut i32) (i32.const 0))
  (global $columns/waitingTokens (mut i32) (i32.const 0))
  (global $columns/sampleAtMs (mut i32) (i32.const 0))
  (global $columns/kvUsage (mut i32) (i32.const 0))
@@ -296,7 +298,7 @@
   i32.and
   local.tee $6
   local.set $3
-  block $__inlined_func$prefix/isAlone$161
+  block $__inlined_func$prefix/isAlone$163
    loop $for-loop|0
     local.get $3
     local.get $6
@@ -365,7 +367,7 @@
      else
       i32.const 0
      end
-     br_if $__inlined_func$prefix/isAlone$161
+     br_if $__inlined_func$prefix/isAlone$163
      local.get $3
      i32.const 1
      i32.add
@@ -418,7 +420,7 @@
      i32.const 1
     end
     if
-     block $__inlined_func$feed/addSegment$145 (result i32)
+     block $__inlined_func$feed/addSegment$147 (result i32)
       global.get $feed/freeList
       i32.eqz
       global.get $feed/usedOnce
@@ -465,7 +467,7 @@
        local.get $0
        local.get $1
        i32.eq
-       br_if $__inlined_func$feed/addSegment$145
+       br_if $__inlined_func$feed/addSegment$147
        drop
       end
       global.get $feed/freeList
@@ -1673,12 +1675,14 @@
   (local $5 i32)
   (local $6 i32)
   (local $7 v128)
-  (local $8 i32)
-  (local $9 v128)
+  (local $8 v128)
+  (local $9 i32)
   (local $10 v128)
   (local $11 v128)
   (local $12 v128)
   (local $13 v128)
+  (local $14 v128)
+  (local $15 v128)
   global.get $columns/askNumbers
   f64.load offset=40
   local.set $4
@@ -1702,7 +1706,7 @@
     i32.add
     local.get $5
     i32.lt_u
-    local.tee $8
+    local.tee $9
     if (result i32)
      local.get $6
      i32.load offset=4
@@ -1711,7 +1715,7 @@
      i32.add
      i32.eq
     else
-     local.get $8
+     local.get $9
     end
     if (result i32)
      local.get $3
@@ -1727,7 +1731,7 @@
      v128.const i32x4 0xa0b5ed8d 0x3eb0c6f7 0xa0b5ed8d 0x3eb0c6f7
      f64x2.gt
      v128.bitselect
-     local.set $9
+     local.set $10
      global.get $columns/trust
      local.get $6
      i32.add
@@ -1754,13 +1758,59 @@
      global.get $columns/askNumbers
      f64.load
      f64x2.splat
-     local.tee $10
+     local.tee $11
      local.get $1
-     local.get $10
+     local.get $11
      f64x2.lt
      v128.bitselect
      f64x2.mul
-     local.set $11
+     local.set $12
+     global.get $columns/askNumbers
+     f64.load offset=48
+     f64x2.splat
+     local.tee $8
+     global.get $columns/sampleAtMs
+     local.get $6
+     i32.add
+     v128.load
+     local.tee $13
+     f64x2.sub
+     local.set $1
+     v128.const i32x4 0x00000000 0x40000000 0x00000000 0x40000000
+     global.get $columns/ownTokens
+     local.get $6
+     i32.add
+     v128.load
+     local.tee $7
+     f64x2.mul
+     local.get $10
+     local.get $8
+     global.get $columns/busySinceMs
+     local.get $6
+     i32.add
+     v128.load
+     f64x2.sub
+     f64x2.mul
+     global.get $columns/busyTokens
+     local.get $6
+     i32.add
+     v128.load
+     f64x2.sub
+     local.tee $8
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     local.get $8
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     f64x2.gt
+     v128.bitselect
+     local.tee $14
+     f64x2.sub
+     local.tee $8
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     local.get $8
+     v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
+     f64x2.gt
+     v128.bitselect
+     local.set $15
      global.get $columns/rttMs
      local.get $6
      i32.add
@@ -1779,17 +1829,8 @@
      i32.add
      v128.load
      f64x2.add
-     local.get $9
-     global.get $columns/askNumbers
-     f64.load offset=48
-     f64x2.splat
-     global.get $columns/sampleAtMs
-     local.get $6
-     i32.add
-     v128.load
-     local.tee $7
-     f64x2.sub
-     local.tee $1
+     local.get $10
+     local.get $1
      f64x2.mul
      v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
      local.get $1
@@ -1797,18 +1838,22 @@
      f64x2.gt
      v128.bitselect
      f64x2.sub
-     local.get $7
+     local.get $13
      v128.const i32x4 0x00000000 0xfff00000 0x00000000 0xfff00000
      f64x2.gt
-     local.tee $12
-     v128.and
      local.tee $13
-     global.get $columns/ownTokens
-     local.get $6
-     i32.add
-     v128.load
+     v128.and
+     local.tee $8
+     local.get $7
+     local.get $14
+     local.get $15
+     local.get $14
+     local.get $15
+     f64x2.lt
+     v128.bitselect
+     f64x2.sub
      local.tee $7
-     local.get $13
+     local.get $8
      local.get $7
      f64x2.gt
      v128.bitselect
@@ -1823,7 +1868,7 @@
      i32.add
      v128.load
      f64x2.add
-     local.get $9
+     local.get $10
      f64x2.div
      global.get $columns/weights
      f64.load offset=8
@@ -1853,13 +1898,13 @@
      f64.load offset=64
      f64x2.splat
      f64x2.gt
-     local.get $12
+     local.get $13
      v128.and
      v128.and
      f64x2.add
      f64x2.add
-     local.get $10
      local.get $11
+     local.get $12
      f64x2.sub
      local.tee $1
      v128.const i32x4 0x00000000 0x3ff00000 0x00000000 0x3ff00000
@@ -1868,11 +1913,11 @@
      f64x2.gt
      v128.bitselect
      local.tee $1
-     local.get $9
+     local.get $10
      f64x2.div
      local.tee $7
      f64x2.add
-     local.set $9
+     local.set $8
      global.get $columns/weights
      f64.load
      f64x2.splat
@@ -1885,7 +1930,7 @@
      i32.add
      v128.load
      f64x2.mul
-     local.get $11
+     local.get $12
      global.get $columns/priceCached
      local.get $6
      i32.add
@@ -1915,12 +1960,12 @@
       local.tee $6
       global.get $columns/ttfts
       i32.add
-      local.get $9
+      local.get $8
       v128.store
       global.get $columns/socials
       local.get $6
       i32.add
-      local.get $9
+      local.get $8
       local.get $7
       f64x2.add
       v128.store
@@ -1984,6 +2029,8 @@
   (local $6 f64)
   (local $7 i32)
   (local $8 f64)
+  (local $9 f64)
+  (local $10 f64)
   local.get $0
   i32.const 3
   i32.shl
@@ -1997,7 +2044,7 @@
   f64.const 1e-06
   f64.gt
   select
-  local.set $6
+  local.set $5
   global.get $columns/matched
   local.get $0
   i32.const 2
@@ -2011,9 +2058,9 @@
   local.tee $3
   global.get $columns/askNumbers
   f64.load
-  local.tee $5
+  local.tee $6
   local.get $3
-  local.get $5
+  local.get $6
   f64.lt
   select
   global.set $score/matchedTokens
@@ -2031,7 +2078,7 @@
   global.get $score/matchedTokens
   f64.mul
   global.set $score/hitTokens
-  local.get $5
+  local.get $6
   global.get $score/hitTokens
   f64.sub
   local.tee $3
@@ -2042,19 +2089,20 @@
   select
   global.set $score/uncached
   global.get $score/uncached
-  local.get $6
+  local.get $5
   f64.div
   global.set $score/prefill
   global.get $columns/askNumbers
   f64.load offset=48
+  local.tee $3
   global.get $columns/sampleAtMs
   local.get $7
   i32.add
   f64.load
-  local.tee $3
+  local.tee $6
   f64.sub
-  local.set $5
-  local.get $3
+  local.set $8
+  local.get $6
   f64.const -inf
   f64.gt
   if (result f64)
@@ -2067,17 +2115,17 @@
    i32.add
    f64.load
    f64.add
-   local.get $6
    local.get $5
+   local.get $8
    f64.mul
    f64.const 0
-   local.get $5
+   local.get $8
    f64.const 0
    f64.gt
    select
    f64.sub
    local.set $4
-   local.get $5
+   local.get $8
    global.get $columns/weights
    f64.load offset=64
    f64.gt
@@ -2090,7 +2138,45 @@
   else
    f64.const 0
   end
-  local.set $5
+  local.set $6
+  local.get $0
+  i32.const 3
+  i32.shl
+  local.tee $7
+  global.get $columns/ownTokens
+  i32.add
+  f64.load
+  local.tee $8
+  local.get $8
+  f64.add
+  local.get $5
+  local.get $3
+  global.get $columns/busySinceMs
+  local.get $7
+  i32.add
+  f64.load
+  f64.sub
+  f64.mul
+  global.get $columns/busyTokens
+  local.get $7
+  i32.add
+  f64.load
+  f64.sub
+  local.tee $3
+  f64.const 0
+  local.get $3
+  f64.const 0
+  f64.gt
+  select
+  local.tee $3
+  f64.sub
+  local.tee $9
+  f64.const 0
+  local.get $9
+  f64.const 0
+  f64.gt
+  select
+  local.set $9
   local.get $0
   i32.const 3
   i32.shl
@@ -2098,19 +2184,21 @@
   global.get $columns/kvUsage
   i32.add
   f64.load
-  local.tee $3
+  local.tee $10
   f64.const 0.999
-  local.get $3
+  local.get $10
   f64.const 0.999
   f64.lt
   select
-  local.set $8
-  global.get $columns/ownTokens
-  local.get $0
-  i32.const 3
-  i32.shl
-  i32.add
-  f64.load
+  local.set $10
+  local.get $8
+  local.get $3
+  local.get $9
+  local.get $3
+  local.get $9
+  f64.lt
+  select
+  f64.sub
   local.tee $3
   local.get $4
   f64.lt
@@ -2129,18 +2217,18 @@
   i32.add
   f64.load
   f64.add
-  local.get $6
+  local.get $5
   f64.div
   global.get $columns/weights
   f64.load offset=8
-  local.get $8
+  local.get $10
   f64.const 1
-  local.get $8
+  local.get $10
   f64.sub
   f64.div
   f64.mul
   f64.add
-  local.get $5
+  local.get $6
   f64.add
   global.set $score/wait
   global.get $columns/rttMs
@@ -2305,7 +2393,7 @@
      i32.const -8
      i32.and
      local.set $4
-     block $__inlined_func$prefix/isListed$163
+     block $__inlined_func$prefix/isListed$165
       loop $for-loop|00
        local.get $1
        local.get $4
@@ -2361,7 +2449,7 @@
         else
          i32.const 0
         end
-        br_if $__inlined_func$prefix/isListed$163
+        br_if $__inlined_func$prefix/isListed$165
         local.get $4
         i32.const 1
         i32.add
@@ -2425,6 +2513,8 @@
   (local $6 f64)
   (local $7 f64)
   (local $8 f64)
+  (local $9 f64)
+  (local $10 f64)
   global.get $columns/resultWords
   global.get $filter/count
   i32.store offset=16
@@ -2678,7 +2768,7 @@
    end
    br_if $__inlined_func$pick/orSession$4
    drop
-   block $__inlined_func$pick/indexOf$136
+   block $__inlined_func$pick/indexOf$138
     loop $for-loop|01
      local.get $3
      global.get $filter/count
@@ -2692,7 +2782,7 @@
       i32.add
       i32.load
       i32.eq
-      br_if $__inlined_func$pick/indexOf$136
+      br_if $__inlined_func$pick/indexOf$138
       local.get $3
       i32.const 1
       i32.add
@@ -2734,7 +2824,7 @@
    local.set $5
    local.get $1
    local.get $3
-   block $__inlined_func$pick/outweighs$137 (result i32)
+   block $__inlined_func$pick/outweighs$139 (result i32)
     local.get $4
     if
      i32.const 1
@@ -2765,7 +2855,7 @@
      f64.mul
      f64.add
      f64.gt
-     br_if $__inlined_func$pick/outweighs$137
+     br_if $__inlined_func$pick/outweighs$139
      drop
     end
     global.get $columns/socials
@@ -2879,13 +2969,14 @@
   global.set $score/prefill
   global.get $columns/askNumbers
   f64.load offset=48
+  local.tee $2
   global.get $columns/sampleAtMs
   local.get $5
   i32.add
   f64.load
   local.tee $7
   f64.sub
-  local.set $2
+  local.set $8
   f64.const 0
   local.set $0
   local.get $7
@@ -2902,16 +2993,16 @@
    f64.load
    f64.add
    local.get $6
-   local.get $2
+   local.get $8
    f64.mul
    f64.const 0
-   local.get $2
+   local.get $8
    f64.const 0
    f64.gt
    select
    f64.sub
    local.set $0
-   local.get $2
+   local.get $8
    global.get $columns/weights
    f64.load offset=64
    f64.gt
@@ -2929,22 +3020,62 @@
   i32.const 3
   i32.shl
   local.tee $5
-  global.get $columns/kvUsage
+  global.get $columns/ownTokens
   i32.add
   f64.load
-  local.tee $2
-  f64.const 0.999
+  local.tee $8
+  local.get $8
+  f64.add
+  local.get $6
   local.get $2
-  f64.const 0.999
-  f64.lt
+  global.get $columns/busySinceMs
+  local.get $5
+  i32.add
+  f64.load
+  f64.sub
+  f64.mul
+  global.get $columns/busyTokens
+  local.get $5
+  i32.add
+  f64.load
+  f64.sub
+  local.tee $2
+  f64.const 0
+  local.get $2
+  f64.const 0
+  f64.gt
   select
-  local.set $8
-  global.get $columns/ownTokens
+  local.tee $2
+  f64.sub
+  local.tee $9
+  f64.const 0
+  local.get $9
+  f64.const 0
+  f64.gt
+  select
+  local.set $9
   local.get $3
   i32.const 3
   i32.shl
+  local.tee $3
+  global.get $columns/kvUsage
   i32.add
   f64.load
+  local.tee $10
+  f64.const 0.999
+  local.get $10
+  f64.const 0.999
+  f64.lt
+  select
+  local.set $10
+  local.get $8
+  local.get $2
+  local.get $9
+  local.get $2
+  local.get $9
+  f64.lt
+  select
+  f64.sub
   local.tee $2
   local.get $0
   f64.lt
@@ -2959,7 +3090,7 @@
   f64.gt
   select
   global.get $columns/waitingTokens
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   f64.add
@@ -2967,9 +3098,9 @@
   f64.div
   global.get $columns/weights
   f64.load offset=8
-  local.get $8
+  local.get $10
   f64.const 1
-  local.get $8
+  local.get $10
   f64.sub
   f64.div
   f64.mul
@@ -2978,11 +3109,11 @@
   f64.add
   global.set $score/wait
   global.get $columns/rttMs
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   global.get $columns/jitterMs
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   f64.add
@@ -3000,13 +3131,13 @@
   global.set $score/social
   global.get $score/uncached
   global.get $columns/priceIn
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   f64.mul
   global.get $score/hitTokens
   global.get $columns/priceCached
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   f64.mul
@@ -3014,7 +3145,7 @@
   global.get $columns/askNumbers
   f64.load offset=16
   global.get $columns/priceOut
-  local.get $5
+  local.get $3
   i32.add
   f64.load
   f64.mul
@@ -3054,13 +3185,13 @@
    br_if $__inlined_func$pick/choiceOf$5
    drop
    i32.const 3
-   block $__inlined_func$pick/winsByPrefix$138 (result i32)
+   block $__inlined_func$pick/winsByPrefix$140 (result i32)
     i32.const 0
     global.get $score/matchedTokens
     f64.const 0
     f64.gt
     i32.eqz
-    br_if $__inlined_func$pick/winsByPrefix$138
+    br_if $__inlined_func$pick/winsByPrefix$140
     drop
     global.get $columns/askNumbers
     f64.load
@@ -3147,7 +3278,7 @@
        local.get $6
        f64.mul
        f64.gt
-       br_if $__inlined_func$pick/winsByPrefix$138
+       br_if $__inlined_func$pick/winsByPrefix$140
        drop
        i32.const 1
        local.get $7
@@ -3162,7 +3293,7 @@
        f64.load
        f64.ge
        i32.and
-       br_if $__inlined_func$pick/winsByPrefix$138
+       br_if $__inlined_func$pick/winsByPrefix$140
        drop
       end
       local.get $4
@@ -6619,28 +6750,30 @@
  (func $index/explain (param $0 i32)
   (local $1 f64)
   (local $2 f64)
-  (local $3 i32)
+  (local $3 f64)
   (local $4 f64)
-  (local $5 f64)
+  (local $5 i32)
   (local $6 i32)
   (local $7 f64)
+  (local $8 f64)
+  (local $9 f64)
   local.get $0
   i32.const 6
   i32.shr_u
-  local.set $3
+  local.set $6
   global.get $columns/askWords
   i32.load
-  local.tee $6
+  local.tee $5
   i32.const 256
   i32.ge_u
   if (result i64)
    i64.const 0
   else
    global.get $columns/models
-   local.get $6
+   local.get $5
    global.get $columns/words
    i32.mul
-   local.get $3
+   local.get $6
    i32.add
    i32.const 3
    i32.shl
@@ -6663,7 +6796,7 @@
    i32.add
    i32.load8_u
   end
-  local.tee $3
+  local.tee $5
   i32.const 1
   i32.eq
   if
@@ -6676,12 +6809,12 @@
    i32.store
   end
   global.get $columns/resultWords
-  local.get $3
+  local.get $5
   i32.store offset=12
   local.get $0
   i32.const 3
   i32.shl
-  local.tee $3
+  local.tee $5
   global.get $columns/prefillRate
   i32.add
   f64.load
@@ -6691,7 +6824,7 @@
   f64.const 1e-06
   f64.gt
   select
-  local.set $5
+  local.set $3
   global.get $columns/matched
   local.get $0
   i32.const 2
@@ -6712,12 +6845,12 @@
   select
   global.set $score/matchedTokens
   global.get $columns/trust
-  local.get $3
+  local.get $5
   i32.add
   f64.load
   f64.const 1
   global.get $columns/digestDiscount
-  local.get $3
+  local.get $5
   i32.add
   f64.load
   f64.sub
@@ -6736,42 +6869,43 @@
   select
   global.set $score/uncached
   global.get $score/uncached
-  local.get $5
+  local.get $3
   f64.div
   global.set $score/prefill
   global.get $columns/askNumbers
   f64.load offset=48
+  local.tee $1
   global.get $columns/sampleAtMs
-  local.get $3
+  local.get $5
   i32.add
   f64.load
-  local.tee $1
+  local.tee $4
   f64.sub
-  local.set $4
-  local.get $1
+  local.set $7
+  local.get $4
   f64.const -inf
   f64.gt
   if (result f64)
    global.get $columns/queuedTokens
-   local.get $3
+   local.get $5
    i32.add
    f64.load
    global.get $columns/sentTokens
-   local.get $3
+   local.get $5
    i32.add
    f64.load
    f64.add
-   local.get $5
-   local.get $4
+   local.get $3
+   local.get $7
    f64.mul
    f64.const 0
-   local.get $4
+   local.get $7
    f64.const 0
    f64.gt
    select
    f64.sub
    local.set $2
-   local.get $4
+   local.get $7
    global.get $columns/weights
    f64.load offset=64
    f64.gt
@@ -6788,23 +6922,63 @@
   local.get $0
   i32.const 3
   i32.shl
-  local.tee $3
-  global.get $columns/kvUsage
+  local.tee $5
+  global.get $columns/ownTokens
   i32.add
   f64.load
-  local.tee $1
-  f64.const 0.999
+  local.tee $7
+  local.get $7
+  f64.add
+  local.get $3
   local.get $1
-  f64.const 0.999
-  f64.lt
+  global.get $columns/busySinceMs
+  local.get $5
+  i32.add
+  f64.load
+  f64.sub
+  f64.mul
+  global.get $columns/busyTokens
+  local.get $5
+  i32.add
+  f64.load
+  f64.sub
+  local.tee $1
+  f64.const 0
+  local.get $1
+  f64.const 0
+  f64.gt
   select
-  local.set $7
-  global.get $columns/ownTokens
+  local.tee $1
+  f64.sub
+  local.tee $8
+  f64.const 0
+  local.get $8
+  f64.const 0
+  f64.gt
+  select
+  local.set $8
   local.get $0
   i32.const 3
   i32.shl
+  local.tee $0
+  global.get $columns/kvUsage
   i32.add
   f64.load
+  local.tee $9
+  f64.const 0.999
+  local.get $9
+  f64.const 0.999
+  f64.lt
+  select
+  local.set $9
+  local.get $7
+  local.get $1
+  local.get $8
+  local.get $1
+  local.get $8
+  f64.lt
+  select
+  f64.sub
   local.tee $1
   local.get $2
   f64.lt
@@ -6819,17 +6993,17 @@
   f64.gt
   select
   global.get $columns/waitingTokens
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   f64.add
-  local.get $5
+  local.get $3
   f64.div
   global.get $columns/weights
   f64.load offset=8
-  local.get $7
+  local.get $9
   f64.const 1
-  local.get $7
+  local.get $9
   f64.sub
   f64.div
   f64.mul
@@ -6838,11 +7012,11 @@
   f64.add
   global.set $score/wait
   global.get $columns/rttMs
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   global.get $columns/jitterMs
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   f64.add
@@ -6860,13 +7034,13 @@
   global.set $score/social
   global.get $score/uncached
   global.get $columns/priceIn
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   f64.mul
   global.get $score/hitTokens
   global.get $columns/priceCached
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   f64.mul
@@ -6874,7 +7048,7 @@
   global.get $columns/askNumbers
   f64.load offset=16
   global.get $columns/priceOut
-  local.get $3
+  local.get $0
   i32.add
   f64.load
   f64.mul
@@ -7036,7 +7210,7 @@
   call $pick/pick
  )
  (func $index/abi (result i32)
-  i32.const 2
+  i32.const 3
  )
  (func $hash/hashKey (param $0 i32)
   (local $1 i64)
@@ -8807,6 +8981,30 @@
   i32.and
   i32.add
   global.set $columns/top
+  global.set $columns/busySinceMs
+  global.get $columns/top
+  global.get $columns/top
+  global.get $columns/rows
+  i32.const 3
+  i32.shl
+  i32.const 127
+  i32.add
+  i32.const -64
+  i32.and
+  i32.add
+  global.set $columns/top
+  global.set $columns/busyTokens
+  global.get $columns/top
+  global.get $columns/top
+  global.get $columns/rows
+  i32.const 3
+  i32.shl
+  i32.const 127
+  i32.add
+  i32.const -64
+  i32.and
+  i32.add
+  global.set $columns/top
   global.set $columns/waitingTokens
   global.get $columns/top
   global.get $columns/top
@@ -9150,7 +9348,7 @@
    return
   end
   local.get $0
-  i32.const 25
+  i32.const 27
   i32.lt_s
   if
    global.get $columns/queuedTokens

@@ -36,7 +36,7 @@ export interface PolicyResult {
 
 const MIB = 1024 * 1024;
 /** As the config's defaults. */
-const BUDGET_TOKENS = 8192;
+const BUDGET_TOKENS = 1024;
 const DIGEST_BYTES = 16 * MIB;
 const INDEX_MIN_BYTES = 8 * MIB;
 const INDEX_MAX_BYTES = 256 * MIB;

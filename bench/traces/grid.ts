@@ -3,6 +3,7 @@
  * so many milliseconds, changes of prefix digests. A hand-over and what comes back of it take
  * half a round trip each. With one PoP there is nothing to gossip.
  */
+import { backlogAt } from "../../src/state/backlog.ts";
 import type { Events } from "./events.ts";
 import type { SimulatedFleet } from "./fleet.ts";
 import {
@@ -111,7 +112,7 @@ export class BenchGrid {
     const { gossipMs, digestMs } = this.options;
     const words = randomWords(this.seed ^ 0x71c5);
     for (const pop of this.pops) {
-      this.every(WAKE_MS, words, () => pop.queue.wake(-1));
+      this.every(WAKE_MS, words, () => pop.queue.wake(this.events.nowMs));
       this.every(SURVEY_MS, words, () => pop.survey());
       if (this.pops.length === 1) continue;
       this.every(gossipMs, words, () => {
@@ -135,7 +136,8 @@ export class BenchGrid {
     const said = pop.table.columns;
     const heard = other.table.columns;
     for (const row of pop.own) {
-      heard.queuedTokens[row] = said.ownTokens[row] + said.waitingTokens[row];
+      const backlog = backlogAt(said, row, said.prefillRate[row], this.events.nowMs);
+      heard.queuedTokens[row] = backlog + said.waitingTokens[row];
       heard.sentTokens[row] = 0;
       heard.sampleAtMs[row] = this.events.nowMs;
       heard.prefillRate[row] = said.prefillRate[row];

@@ -5,6 +5,7 @@
  * request for one of them is handed over to its PoP, which decides among its own.
  */
 import { type QueueHost, WaitQueue } from "../../src/admission/queue.ts";
+import { hasPrefillRoom } from "../../src/admission/room.ts";
 import { Feedback, type Flight } from "../../src/feedback/observe.ts";
 import type { Decision } from "../../src/grid/decision.ts";
 import type { EndpointSpec } from "../../src/grid/endpoint.ts";
@@ -78,6 +79,8 @@ export type HandOver = (worker: number, journey: Journey, upstream: Upstream) =>
 
 export const WAKE_MS = 100;
 export const SURVEY_MS = 200;
+/** As the config's default. */
+const AGE_MS = 30_000;
 /** Predicted wait at which a worker counts as half busy (as in `src/pop-stages.ts`). */
 const BUSY_HALF_MS = 500;
 /** What the roster assumes of an engine that does not say. */
@@ -151,7 +154,10 @@ export class BenchPop implements QueueHost<Flight> {
     this.sessions = new SessionTable({ max: 100_000, ttlMs: 1_800_000, clock });
     this.feedback = new Feedback(this.table, this.kernel, this.sessions);
     const unbounded = Number.MAX_SAFE_INTEGER;
-    this.queue = new WaitQueue(this, { length: unbounded, waitMs: unbounded });
+    this.queue = new WaitQueue(this, {
+      ...{ queueLength: unbounded, queueBytes: unbounded, queueAgeMs: AGE_MS },
+      ...{ queueWaitMs: unbounded, queueBatchWaitMs: unbounded },
+    });
     for (let worker = 0; worker < fleet.size; worker++) this.addRow(worker, place);
   }
 
@@ -241,8 +247,7 @@ export class BenchPop implements QueueHost<Flight> {
 
   canStart(row: number): boolean {
     if (this.options.binding === "early" || !this.own.includes(row)) return true;
-    const { inFlight, inFlightCap, ownTokens } = this.table.columns;
-    return inFlight[row] < inFlightCap[row] && ownTokens[row] <= this.options.budgetTokens;
+    return hasPrefillRoom(this.table.columns, row, this.options.budgetTokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -274,14 +279,14 @@ export class BenchPop implements QueueHost<Flight> {
           this.feedback.firstContent(flight, nowMs);
           upstream?.firstContent(nowMs);
           journey.prefilled(nowMs, job.hitBlocks);
-          this.queue.wake(flight.row);
+          this.queue.wake(nowMs);
         },
         onEnd: (job, nowMs) => {
           const cached = Math.min(job.hitBlocks * BLOCK_TOKENS, request.inputTokens);
           this.end(flight, cached);
           upstream?.ended(nowMs, cached);
           journey.ended();
-          this.queue.wake(flight.row);
+          this.queue.wake(nowMs);
         },
       },
       this.events.nowMs,

@@ -1,20 +1,23 @@
 /**
  * The wait queue of a PoP: late binding. A request pushed into a busy engine can no longer be
  * moved, reordered or cancelled cheaply; so it is bound to an endpoint only when one can start it.
- * Whoever finds its cheapest place free starts at once; the others wait here, and every time
- * something frees (`wake`) those first in order are decided anew with the state of that moment.
- * The order is the order of `tickets`: first come first served until a policy replaces it.
- * Bounded in length (saturated), in time (queue_timeout) and in work per wake.
+ * Whoever finds its cheapest place free starts at once; the others wait here as a plan: in order
+ * (`order.ts`), each at the place that was cheapest with the work of those before it counted, and
+ * of those behind not. Every time something frees (`wake`) the plan is gone through: who can start
+ * and is first at its place starts, and a bounded number of others is decided anew, in turns, so
+ * that each has its turn before anybody has a second.
+ * Bounded in length per class and in bytes (saturated), in time (queue_timeout), in work per wake.
  */
 import { type Decision, EXCLUSIONS } from "../grid/decision.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
-import type { Task } from "../task/task.ts";
+import { PRIORITIES, type Task } from "../task/task.ts";
+import { passedBelow, type Waiting, WaitingOrder } from "./order.ts";
 
-/** Decisions taken per wake: bounds its time to about this many kernel runs. */
-const DECISIONS_PER_WAKE = 64;
-/** Tickets of other endpoints that are decided anew in vain before a wake gives up on them. */
-const MISSES_PER_WAKE = 4;
+/** Waiting requests that a wake decides anew in turns, and as many again that seem to be next. */
+const DECISIONS_PER_WAKE = 32;
+/** Rows of the largest table. */
+const ROWS_MAX = 4_096;
 
 export interface QueueHost<Flight> {
   /** Runs the kernel. Result is reused by the next call. */
@@ -36,42 +39,83 @@ export interface QueueHost<Flight> {
 }
 
 export interface QueueLimits {
-  length: number;
-  waitMs: Millis;
+  /** Requests of one class. */
+  queueLength: number;
+  /** Bodies of all of them. */
+  queueBytes: number;
+  queueWaitMs: Millis;
+  /** The same for batch. */
+  queueBatchWaitMs: Millis;
+  /** Waiting so long lifts a request by one class. */
+  queueAgeMs: Millis;
 }
 
-interface Ticket<Flight> {
+type Leave = (error: GridError) => void;
+
+class Ticket<Flight> implements Waiting {
   readonly task: Task;
   readonly tried: readonly Row[];
-  readonly deadlineMs: Millis;
-  row: Row;
-  tokens: Tokens;
-  open: boolean;
-  readonly resolve: (flight: Flight) => void;
-  readonly reject: (error: GridError) => void;
+  ownKey = 0;
+  key = 0;
+  row: Row = -1;
+  tokens: Tokens = 0;
+  serviceMs: Millis = 0;
+  deadlineMs: Millis = 0;
+  /** Round of turns in which it was last decided. */
+  round = 0;
+  open = true;
+  resolve: (flight: Flight) => void = () => {};
+  reject: (error: GridError) => void = () => {};
+
+  constructor(task: Task, tried: readonly Row[]) {
+    this.task = task;
+    this.tried = tried.slice();
+  }
+
+  place({ row, uncachedTokens, ttftMs, waitMs }: Decision, round: number): void {
+    this.row = row;
+    this.tokens = uncachedTokens;
+    this.serviceMs = ttftMs - waitMs;
+    this.round = round;
+  }
 }
 
 export class WaitQueue<Flight> {
   private readonly host: QueueHost<Flight>;
   private limits: QueueLimits;
+  private readonly order: WaitingOrder;
+  /** In the order of the last wake. */
   private tickets: Ticket<Flight>[] = [];
+  private readonly lengths = PRIORITIES.map(() => 0);
+  private bytes = 0;
+  /** Each ticket is decided anew once per round. */
+  private round = 0;
+  private roundIsOver = true;
+  /** How many are counted at each place so far. */
+  private readonly counted = new Uint32Array(ROWS_MAX);
+  private planning = false;
 
   constructor(host: QueueHost<Flight>, limits: QueueLimits) {
     this.host = host;
     this.limits = limits;
+    this.order = new WaitingOrder(limits.queueAgeMs);
   }
 
   get length(): number {
     return this.tickets.length;
   }
 
-  /** Every waiting request: where it would go now, and its uncached tokens there. */
-  each(visit: (row: Row, tokens: Tokens) => void): void {
-    for (const { row, tokens } of this.tickets) visit(row, tokens);
+  /**
+   * Every waiting request: where it would go now, its uncached tokens there, and the size below
+   * which a newcomer of priority `default` would go before it.
+   */
+  each(visit: (row: Row, tokens: Tokens, passedBelow: Tokens) => void): void {
+    for (const ticket of this.tickets) visit(ticket.row, ticket.tokens, passedBelow(ticket));
   }
 
   setLimits(limits: QueueLimits): void {
     this.limits = limits;
+    this.order.ageMs = limits.queueAgeMs;
   }
 
   /**
@@ -83,68 +127,58 @@ export class WaitQueue<Flight> {
     task: Task,
     tried: readonly Row[],
     nowMs: Millis,
-    onWait: (leave: (error: GridError) => void) => void,
+    onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const decision = this.host.decide(task, tried);
     if (decision.row < 0) throw this.host.refuse(task, decision);
-    if (this.host.canStart(decision.row) && !this.isAwaited(decision.row)) {
-      return this.host.start(task, decision);
-    }
-    const declined = this.host.declines?.(task, decision);
-    if (declined !== undefined) throw declined;
-    if (this.tickets.length >= this.limits.length) {
-      throw new GridError(
-        "saturated",
-        `All endpoints are busy and the wait queue is full (${this.limits.length} requests). ` +
-          "Retry after the time in Retry-After, or send fewer requests at once.",
-        { retryAfterS: this.host.retryAfterS() },
-      );
-    }
-    return this.enqueue(task, tried, decision, nowMs, onWait);
+    if (this.tickets.length > 0) return this.join(task, tried, decision, nowMs, onWait);
+    if (this.host.canStart(decision.row)) return this.host.start(task, decision);
+    this.check(task, decision, nowMs);
+    const ticket = new Ticket<Flight>(task, tried);
+    ticket.place(decision, this.round);
+    this.order.writeKey(ticket, this.tickets, nowMs);
+    return this.enter(ticket, 0, nowMs, onWait);
   }
 
   /**
-   * Something freed at `row` (-1: somewhere): start whoever can, first in order first. Tickets
-   * that wait for that row are looked at as long as it has room, a few others in case it is
-   * now their best place too. What waits is counted anew on the way, so that everybody sees the
-   * work of those before it and not of those behind.
+   * Something freed: start whoever can, first in order first. Who is first at a place with room is
+   * decided anew and starts; of the others `DECISIONS_PER_WAKE` are decided anew, in turns. What
+   * waits is counted anew on the way, so that each sees the work of those before it only.
    */
-  wake(row: Row): void {
-    if (this.tickets.length === 0) return;
-    let decisions = 0;
-    let misses = 0;
-    const left: Ticket<Flight>[] = [];
-    this.host.clearWaiting();
+  wake(nowMs: Millis): void {
+    if (this.tickets.length === 0 || this.planning) return;
+    this.planning = true;
+    this.order.arrange(this.tickets, nowMs);
+    this.forgetCounts();
+    if (this.roundIsOver) this.round++;
+    let turns = DECISIONS_PER_WAKE;
+    let starts = DECISIONS_PER_WAKE;
+    const kept: Ticket<Flight>[] = [];
     for (const ticket of this.tickets) {
-      const due =
-        ticket.row === row ? this.host.canStart(row) : row < 0 || misses < MISSES_PER_WAKE;
-      if (due && decisions < DECISIONS_PER_WAKE) {
-        decisions++;
-        if (this.retry(ticket)) {
-          misses = 0;
-          continue;
-        }
-        misses++;
-      } else {
-        this.host.waiting(ticket.row, ticket.tokens);
-      }
-      left.push(ticket);
+      const isTurn = turns > 0 && ticket.round !== this.round;
+      const isNext = !isTurn && starts > 0 && this.isNext(ticket.row);
+      if (isTurn) turns--;
+      else if (isNext) starts--;
+      if ((isTurn || isNext) && this.retry(ticket)) continue;
+      this.count(ticket);
+      kept.push(ticket);
     }
-    this.tickets = left;
+    this.tickets = kept;
+    this.roundIsOver = turns > 0;
+    if (kept.length === 0) this.order.clear();
+    this.planning = false;
   }
 
   /** Refuses whoever has waited too long. Call a few times a second. */
   expire(nowMs: Millis): void {
     for (const ticket of this.tickets.filter((t) => t.deadlineMs <= nowMs)) {
-      this.leave(
-        ticket,
-        new GridError(
-          "queue_timeout",
-          `No endpoint became free within ${this.limits.waitMs} ms. Retry later, or lower the ` +
-            "load; operators: limits.queueWaitMs.",
-          { retryAfterS: this.host.retryAfterS() },
-        ),
-      );
+      const waitMs = waitLimit(ticket.task, this.limits);
+      const knob = ticket.task.priority === "batch" ? "queueBatchWaitMs" : "queueWaitMs";
+      const message =
+        `No endpoint became free within ${waitMs} ms. Retry later, or lower the load; ` +
+        `operators: limits.${knob}.`;
+      const retryAfterS = this.host.retryAfterS();
+      this.leave(ticket, new GridError("queue_timeout", message, { retryAfterS }));
     }
   }
 
@@ -153,62 +187,157 @@ export class WaitQueue<Flight> {
     for (const ticket of [...this.tickets]) this.leave(ticket, error);
   }
 
-  /** Decides a waiting ticket anew; true when it has left the queue. */
-  private retry(ticket: Ticket<Flight>): boolean {
-    const decision = this.host.decide(ticket.task, ticket.tried);
-    const startable = decision.row >= 0 && this.host.canStart(decision.row);
-    if (decision.row >= 0 && !startable) {
-      this.place(ticket, decision);
-      return false;
-    }
-    ticket.open = false;
-    if (startable) ticket.resolve(this.host.start(ticket.task, decision));
-    else ticket.reject(this.host.refuse(ticket.task, decision));
-    return true;
-  }
-
-  private enqueue(
+  /**
+   * Others wait: it is decided again with only those counted that go before it, and overtakes the
+   * rest where it can start at once.
+   */
+  private join(
     task: Task,
     tried: readonly Row[],
-    decision: Decision,
+    first: Decision,
     nowMs: Millis,
-    onWait: (leave: (error: GridError) => void) => void,
+    onWait: (leave: Leave) => void,
+  ): Flight | Promise<Flight> {
+    const { host, tickets } = this;
+    const ticket = new Ticket<Flight>(task, tried);
+    ticket.place(first, this.round);
+    this.order.writeKey(ticket, tickets, nowMs);
+    const place = placeOf(tickets, ticket.key);
+    this.forgetCounts();
+    for (let at = 0; at < place; at++) this.count(tickets[at] as Ticket<Flight>);
+    const decision = host.decide(task, tried);
+    const starts = decision.row >= 0 && this.isNext(decision.row);
+    for (let at = place; at < tickets.length; at++) this.count(tickets[at] as Ticket<Flight>);
+    if (decision.row < 0) throw host.refuse(task, decision);
+    if (starts) return this.start(task, decision);
+    this.check(task, decision, nowMs);
+    ticket.place(decision, this.round);
+    return this.enter(ticket, place, nowMs, onWait);
+  }
+
+  /** @throws GridError when it had better not wait here, or finds no room */
+  private check(task: Task, decision: Decision, nowMs: Millis): void {
+    const declined = this.host.declines?.(task, decision) ?? tooLate(task, decision, nowMs);
+    if (declined !== undefined) throw declined;
+    const { queueLength, queueBytes } = this.limits;
+    const fits = (this.lengths[classOf(task)] as number) < queueLength;
+    if (fits && this.bytes + task.body.length <= queueBytes) return;
+    const full = fits
+      ? `${queueBytes} bytes`
+      : `${queueLength} requests of priority '${task.priority}'`;
+    throw new GridError(
+      "saturated",
+      `All endpoints are busy and the wait queue is full (${full}). ` +
+        "Retry after the time in Retry-After, or send fewer requests at once.",
+      { retryAfterS: this.host.retryAfterS() },
+    );
+  }
+
+  private enter(
+    ticket: Ticket<Flight>,
+    place: number,
+    nowMs: Millis,
+    onWait: (leave: Leave) => void,
   ): Promise<Flight> {
+    const { task } = ticket;
+    ticket.deadlineMs = nowMs + waitLimit(task, this.limits);
+    this.order.entered(task);
+    this.lengths[classOf(task)]++;
+    this.bytes += task.body.length;
+    this.tickets.splice(place, 0, ticket);
+    this.count(ticket);
     return new Promise<Flight>((resolve, reject) => {
-      const ticket: Ticket<Flight> = {
-        task,
-        tried: tried.slice(),
-        deadlineMs: nowMs + this.limits.waitMs,
-        row: -1,
-        tokens: 0,
-        open: true,
-        resolve,
-        reject,
-      };
-      this.place(ticket, decision);
-      this.tickets.push(ticket);
+      ticket.resolve = resolve;
+      ticket.reject = reject;
       onWait((error) => this.leave(ticket, error));
     });
   }
 
-  private place(ticket: Ticket<Flight>, decision: Decision): void {
-    ticket.row = decision.row;
-    ticket.tokens = decision.uncachedTokens;
-    this.host.waiting(ticket.row, ticket.tokens);
+  /** Decides a waiting ticket anew; true when that took it out of the queue. */
+  private retry(ticket: Ticket<Flight>): boolean {
+    const { task } = ticket;
+    const decision = this.host.decide(task, ticket.tried);
+    if (decision.row >= 0 && !this.isNext(decision.row)) {
+      ticket.place(decision, this.round);
+      return false;
+    }
+    this.settle(ticket);
+    if (decision.row >= 0) ticket.resolve(this.start(task, decision));
+    else ticket.reject(this.host.refuse(task, decision));
+    return true;
+  }
+
+  /** Starts one while others wait: it counts towards its tenant's share. */
+  private start(task: Task, decision: Decision): Flight {
+    this.order.charge(task, decision.uncachedTokens);
+    return this.host.start(task, decision);
   }
 
   private leave(ticket: Ticket<Flight>, error: GridError): void {
     if (!ticket.open) return;
-    ticket.open = false;
+    this.settle(ticket);
     this.tickets.splice(this.tickets.indexOf(ticket), 1);
     this.host.waiting(ticket.row, -ticket.tokens);
+    if (this.tickets.length === 0) this.order.clear();
     ticket.reject(error);
   }
 
-  /** Nobody overtakes those who already wait for the same endpoint. */
-  private isAwaited(row: Row): boolean {
-    return this.tickets.length > 0 && this.tickets.some((ticket) => ticket.row === row);
+  /** It waits no longer. */
+  private settle(ticket: Ticket<Flight>): void {
+    const { task } = ticket;
+    ticket.open = false;
+    this.order.left(task);
+    this.lengths[classOf(task)]--;
+    this.bytes -= task.body.length;
   }
+
+  /** Nobody is counted before it at that place, which has room. */
+  private isNext(row: Row): boolean {
+    return this.counted[row] === 0 && this.host.canStart(row);
+  }
+
+  private forgetCounts(): void {
+    this.counted.fill(0);
+    this.host.clearWaiting();
+  }
+
+  private count({ row, tokens }: Ticket<Flight>): void {
+    (this.counted[row] as number)++;
+    this.host.waiting(row, tokens);
+  }
+}
+
+function classOf({ priority }: Task): number {
+  return PRIORITIES.indexOf(priority);
+}
+
+function waitLimit({ priority }: Task, limits: QueueLimits): Millis {
+  return priority === "batch" ? limits.queueBatchWaitMs : limits.queueWaitMs;
+}
+
+/** Index of the first ticket that goes after that key. */
+function placeOf(tickets: readonly Waiting[], key: number): number {
+  let low = 0;
+  let high = tickets.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((tickets[middle] as Waiting).key <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** An interactive request is in time or refused at once: nobody waits for it any more later on. */
+function tooLate(task: Task, { ttftMs }: Decision, nowMs: Millis): GridError | undefined {
+  const firstTokenMs = nowMs - task.arrivedMs + ttftMs;
+  if (task.priority !== "interactive" || firstTokenMs <= task.sloTtftMs) return undefined;
+  return new GridError(
+    "saturated",
+    `All endpoints are busy: its first token would take about ${Math.round(firstTokenMs)} ms, ` +
+      `more than its target of ${task.sloTtftMs}. Retry after the time in Retry-After, raise ` +
+      "x-grid-slo-ttft-ms, or lower x-grid-priority to wait for it.",
+    { retryAfterS: Math.max(Math.ceil((firstTokenMs - task.sloTtftMs) / 1000), 1) },
+  );
 }
 
 /** `model 2, region 1` for messages: how many endpoints fell to which rule. */

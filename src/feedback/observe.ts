@@ -5,7 +5,7 @@
  */
 import type { Decision } from "../grid/decision.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
-import type { EndpointTable } from "../state/endpoint-table.ts";
+import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
 import type { SessionTable } from "../state/session-table.ts";
 import type { Task } from "../task/task.ts";
 
@@ -69,9 +69,8 @@ export class Feedback {
     const record = records[row] as NonNullable<(typeof records)[number]>;
     const loadTokens = uncachedTokens / record.replicas;
     if (columns.ownTokens[row] === 0) {
-      record.busySinceMs = nowMs;
-      record.busyTokens = 0;
-      record.busyMixed = false;
+      // The engine begins half a round trip later, and half a round trip later we see it.
+      this.beginBusy(record, nowMs + (columns.rttMs[row] as number));
     }
     columns.inFlight[row] = (columns.inFlight[row] as number) + 1;
     columns.ownTokens[row] = (columns.ownTokens[row] as number) + loadTokens;
@@ -105,9 +104,8 @@ export class Feedback {
     this.endPrefill(flight);
     const record = this.table.records[flight.row];
     if (record === undefined) return;
-    record.busyTokens += flight.uncachedTokens;
     // Another PoP measures the rates of its own engines, and tells them with its load.
-    if (record.pop === undefined) this.learnRate(flight.row, nowMs);
+    if (record.pop === undefined) this.learnRate(record, nowMs);
     const error = nowMs - flight.sentMs - flight.predictedTtftMs;
     record.ttftErrorMs += LEARN * (error - record.ttftErrorMs);
   }
@@ -119,8 +117,7 @@ export class Feedback {
   assumePrefilled(flight: Flight): void {
     if (!flight.prefilling) return;
     this.endPrefill(flight);
-    const record = this.table.records[flight.row];
-    if (record !== undefined) record.busyMixed = true;
+    this.markMixed(flight.row);
   }
 
   /** Ended well, or broke late: what the engine said of its cache corrects the estimate. */
@@ -151,6 +148,8 @@ export class Feedback {
   private close(flight: Flight): void {
     if (!flight.open) return;
     flight.open = false;
+    // Given up before its first token: nobody knows how much of it was done.
+    if (flight.prefilling) this.markMixed(flight.row);
     this.endPrefill(flight);
     const { inFlight } = this.table.columns;
     inFlight[flight.row] = Math.max((inFlight[flight.row] as number) - 1, 0);
@@ -160,30 +159,42 @@ export class Feedback {
   private endPrefill(flight: Flight): void {
     if (!flight.prefilling) return;
     flight.prefilling = false;
-    const { ownTokens } = this.table.columns;
-    const left = (ownTokens[flight.row] as number) - flight.loadTokens;
-    ownTokens[flight.row] = left > 1e-6 ? left : 0;
+    const { ownTokens, busyTokens } = this.table.columns;
+    const { row, loadTokens } = flight;
+    const left = (ownTokens[row] as number) - loadTokens;
+    ownTokens[row] = left > 1e-6 ? left : 0;
+    busyTokens[row] = (busyTokens[row] as number) + loadTokens;
+  }
+
+  private markMixed(row: Row): void {
+    const record = this.table.records[row];
+    if (record !== undefined) record.busyMixed = true;
+  }
+
+  private beginBusy(record: EndpointRecord, sinceMs: Millis): void {
+    const { busySinceMs, busyTokens } = this.table.columns;
+    busySinceMs[record.row] = sinceMs;
+    busyTokens[record.row] = 0;
+    record.busyMixed = false;
   }
 
   /**
    * Prefill rate over a busy period: tokens that came through, by the time since the first of
    * them was sent. Right for one request alone and for several prefilled together.
    */
-  private learnRate(row: Row, nowMs: Millis): void {
-    const { columns, records } = this.table;
-    const record = records[row];
-    if (record === undefined) return;
+  private learnRate(record: EndpointRecord, nowMs: Millis): void {
+    const { columns } = this.table;
+    const { row } = record;
+    const tokens = columns.busyTokens[row] as number;
     const idle = columns.ownTokens[row] === 0;
-    if (!idle && record.busyTokens < RATE_TOKENS_MAX) return;
-    if (record.busyTokens >= RATE_TOKENS_MIN && !record.busyMixed) {
-      const elapsedMs = Math.max(nowMs - record.busySinceMs - (columns.rttMs[row] as number), 0.1);
+    if (!idle && tokens < RATE_TOKENS_MAX) return;
+    if (tokens >= RATE_TOKENS_MIN && !record.busyMixed) {
+      const elapsedMs = Math.max(nowMs - (columns.busySinceMs[row] as number), 0.1);
       const rate = columns.prefillRate[row] as number;
-      const sample = clamp(record.busyTokens / elapsedMs, rate / OUTLIER, rate * OUTLIER);
+      const sample = clamp(tokens / elapsedMs, rate / OUTLIER, rate * OUTLIER);
       columns.prefillRate[row] = mean(rate, sample);
     }
-    record.busySinceMs = nowMs;
-    record.busyTokens = 0;
-    record.busyMixed = false;
+    this.beginBusy(record, nowMs);
   }
 }
 

@@ -50,7 +50,7 @@ export function familyDefaults(engine: EngineFamily): FamilyDefaults {
     return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
   }
   // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
-  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 8_192, rttMs: 0.5 };
+  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 1_024, rttMs: 0.5 };
 }
 
 /** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */

@@ -54,7 +54,7 @@ export interface EndpointLoad {
   itlMs: Millis;
 }
 
-/** Size classes of the wait histogram: class i holds requests of 2^i..2^(i+1)-1 uncached tokens. */
+/** Size classes of the wait histogram: class i is of requests of 2^i..2^(i+1)-1 uncached tokens. */
 export const QUEUE_CLASSES = 20;
 
 export interface PopLoad {
@@ -63,7 +63,7 @@ export interface PopLoad {
   atMs: Millis;
   revision: number;
   endpoints: EndpointLoad[];
-  /** Uncached tokens waiting in that PoP's queue, by log2 size class of the request. */
+  /** Uncached tokens waiting in that PoP's queue, by the class below which a newcomer passes. */
   queueClasses: number[];
 }
 

@@ -7,7 +7,7 @@ import type { EndpointColumns } from "../state/endpoint-table.ts";
 import type { KernelOptions, Weights } from "./kernel.ts";
 
 /** Raised with every change of layout, order, codes or hash. */
-export const KERNEL_ABI = 2;
+export const KERNEL_ABI = 3;
 
 /** The columns that are arrays, in the kernel's order: bytes, then words, then numbers. */
 export const BYTE_COLUMNS = ["inUse", "tier", "admission", "down", "region"] as const;
@@ -22,6 +22,8 @@ export const NUMBER_COLUMNS = [
   "queuedTokens",
   "sentTokens",
   "ownTokens",
+  "busySinceMs",
+  "busyTokens",
   "waitingTokens",
   "sampleAtMs",
   "freshUntilMs",

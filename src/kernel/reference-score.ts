@@ -2,6 +2,7 @@
  * The twin's filter, score and pick: the same questions, the same f64 operations in the same order
  * as `assembly/filter.ts`, `score.ts` and `pick.ts`, on plain typed arrays.
  */
+import { backlogAt, over, under } from "../state/backlog.ts";
 import type { EndpointColumns } from "../state/endpoint-table.ts";
 import type { Ask, Weights } from "./kernel.ts";
 
@@ -9,18 +10,6 @@ const KV_USAGE_MAX = 0.999;
 const RATE_MIN = 0.000001;
 const UNKNOWN_CONTEXT = 0xffffffff;
 const EXISTING_ONLY = 1;
-
-/** The value where it is above the floor, else the floor: also for NaN, unlike Math.max. */
-function over(value: number, floor: number): number {
-  if (value > floor) return value;
-  return floor;
-}
-
-/** The value where it is below the ceiling, else the ceiling: also for NaN, unlike Math.min. */
-function under(value: number, ceiling: number): number {
-  if (value < ceiling) return value;
-  return ceiling;
-}
 
 /** Index in EXCLUSIONS: the first question that the row does not pass, 0 when it passes all. */
 export function exclusionOf(
@@ -74,15 +63,9 @@ function waitOf(
   weights: Weights,
 ): number {
   const sampledAt = columns.sampleAtMs[row];
-  const age = nowMs - sampledAt;
-  let backlog = 0;
-  let penalty = 0;
-  if (sampledAt > Number.NEGATIVE_INFINITY) {
-    backlog = columns.queuedTokens[row] + columns.sentTokens[row] - (age > 0 ? rate * age : 0);
-    if (age > weights.staleAfterMs) penalty = weights.stalePenaltyMs;
-  }
-  const own = columns.ownTokens[row];
-  backlog = over(over(backlog, own), 0);
+  const isOld = sampledAt > Number.NEGATIVE_INFINITY && nowMs - sampledAt > weights.staleAfterMs;
+  const penalty = isOld ? weights.stalePenaltyMs : 0;
+  const backlog = backlogAt(columns, row, rate, nowMs);
   const usage = columns.kvUsage[row];
   const used = under(usage, KV_USAGE_MAX);
   const pressure = weights.kvWaitMs * (used / (1 - used));

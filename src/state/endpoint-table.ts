@@ -33,6 +33,10 @@ export interface EndpointColumns {
   sentTokens: Float64Array;
   /** Uncached tokens of our own requests there that have no first token yet: a sure floor. */
   ownTokens: Float64Array;
+  /** Since when the engine works on them without a break, as seen from here. */
+  busySinceMs: Float64Array;
+  /** Tokens of ours that came through since then. */
+  busyTokens: Float64Array;
   /** Uncached tokens of requests that wait in this PoP's queue for this endpoint. */
   waitingTokens: Float64Array;
   sampleAtMs: Float64Array;
@@ -76,10 +80,7 @@ export interface EndpointRecord {
   loadErrors: number;
   requests: number;
   failures: number;
-  /** Busy period of prefill, for the rate: since when, and tokens that came through. */
-  busySinceMs: Millis;
-  busyTokens: Tokens;
-  /** A plain answer took part: its prefill time is a guess, so nothing is learned. */
+  /** In this busy period a prefill ended unseen (a plain answer, one given up): no rate from it. */
   busyMixed: boolean;
   /** Predicted against observed, as exponentially weighted means. */
   ttftErrorMs: Millis;
@@ -142,15 +143,13 @@ export class EndpointTable {
       loadErrors: 0,
       requests: 0,
       failures: 0,
-      busySinceMs: nowMs,
-      busyTokens: 0,
       busyMixed: false,
       ttftErrorMs: 0,
       retired: false,
     };
     this.records[row] = record;
     this.rowOfId.set(spec.id, row);
-    this.reset(row, spec);
+    this.reset(row, spec, nowMs);
     this.declare(record, spec, region, tenants);
     return record;
   }
@@ -198,7 +197,7 @@ export class EndpointTable {
     return -1;
   }
 
-  private reset(row: Row, spec: EndpointSpec): void {
+  private reset(row: Row, spec: EndpointSpec, nowMs: Millis): void {
     const c = this.columns;
     c.inUse[row] = 1;
     c.down[row] = 1; // unroutable until the first probe answers
@@ -207,6 +206,8 @@ export class EndpointTable {
     c.queuedTokens[row] = 0;
     c.sentTokens[row] = 0;
     c.ownTokens[row] = 0;
+    c.busySinceMs[row] = nowMs;
+    c.busyTokens[row] = 0;
     c.waitingTokens[row] = 0;
     // Never polled: until the engine says something, our own counts are all there is.
     c.sampleAtMs[row] = Number.NEGATIVE_INFINITY;

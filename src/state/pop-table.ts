@@ -118,20 +118,18 @@ export class PopTable {
 
 /** Size class of a request: 2^i..2^(i+1)-1 uncached tokens are class i. */
 export function queueClassOf(tokens: Tokens): number {
-  return Math.min(Math.max(31 - Math.clz32(tokens), 0), QUEUE_CLASSES - 1);
+  const most = 2 ** QUEUE_CLASSES - 1;
+  return 31 - Math.clz32(Math.min(Math.max(tokens, 1), most));
 }
 
 /**
- * Tokens of a PoP's queue that a newcomer of that size waits behind. The queue's order is the
- * response ratio: what is smaller or as large goes first; what is 2^n times larger is overtaken
- * after a 2^-n part of its own waiting, so only that part counts.
+ * Tokens of a PoP's queue that a newcomer of that size waits behind. The PoP files each that waits
+ * under the size below which a newcomer would pass it, by its own order at that moment: what is
+ * small or has waited for long stands in a low class, however large it is.
  */
 export function tokensAhead(queueClasses: readonly number[], tokens: Tokens): Tokens {
   const own = queueClassOf(tokens);
   let ahead = 0;
-  for (let index = 0; index < queueClasses.length; index++) {
-    const share = index <= own ? 1 : 2 ** (own - index);
-    ahead += (queueClasses[index] as number) * share;
-  }
+  for (let index = 0; index <= own; index++) ahead += queueClasses[index] ?? 0;
   return ahead;
 }

@@ -58,6 +58,8 @@ const endpoint = fc.record({
   queuedTokens: fc.constantFrom(0, 0, 0, 50, 1000),
   sentTokens: rareNumber,
   ownTokens: rareNumber,
+  busySinceMs: usualNumber,
+  busyTokens: rareNumber,
   waitingTokens: rareNumber,
   rttMs: rareNumber,
   tenants: fc.constantFrom(0xffffffff, 0xffffffff, 1, 6),
@@ -81,6 +83,8 @@ const USUAL = [
   "queuedTokens",
   "sentTokens",
   "ownTokens",
+  "busySinceMs",
+  "busyTokens",
   "waitingTokens",
   "rttMs",
 ] as const;

@@ -162,7 +162,22 @@ function cost(create: Create): void {
     const kernel = kernelWith(create, 1);
     kernel.columns.queuedTokens[0] = 1000;
     kernel.columns.ownTokens[0] = 300;
+    kernel.columns.busySinceMs[0] = 500;
     expect(kernel.decide(askFor(), 500).waitMs).toBe(30);
+  });
+
+  test.each([1, 2])("our own load drains while its engine works (%i rows)", (rows) => {
+    const kernel = kernelWith(create, rows);
+    const { columns } = kernel;
+    columns.rttMs[1] = 1e6;
+    columns.ownTokens[0] = 300;
+    columns.busySinceMs[0] = 100;
+    columns.busyTokens[0] = 200;
+    const waitAt = (nowMs: number) => kernel.decide(askFor(), nowMs).waitMs;
+    // Ten tokens a millisecond: the 200 that came through took 20 ms, then 300 take 30 more.
+    expect([90, 120, 130, 149].map(waitAt)).toStrictEqual([30, 30, 20, 1]);
+    // Overdue: it is slower than we know, so it counts more and more again, in full in the end.
+    expect([150, 160, 180, 500].map(waitAt)).toStrictEqual([0, 10, 30, 30]);
   });
 
   test("an old sample costs a penalty, no load source does not", () => {

@@ -59,7 +59,7 @@ describe("what is left out", () => {
       priceCached: 0,
       priceOut: 0,
       maxInFlight: 256,
-      prefillBudgetTokens: 8192,
+      prefillBudgetTokens: 1024,
       prefillTokensPerS: 8000,
       itlMs: 20,
       rttMs: 0.5,

@@ -216,7 +216,7 @@ describe("decisions", () => {
     peers.sizeQueues({ ...ask, promptTokens: 5_000 });
     expect(c.queuedTokens[row]).toBe(1_000);
     peers.sizeQueues({ ...ask, promptTokens: 64 });
-    expect(c.queuedTokens[row]).toBe(200 + 800 / 2 ** 6);
+    expect(c.queuedTokens[row]).toBe(200);
   });
 
   test("what was tried counts for all that stands behind the same door", () => {

@@ -34,9 +34,9 @@ function setUp(endpoints: number, more: (n: number) => Record<string, unknown> =
     return row;
   };
   for (const spec of config.endpoints) add(spec);
-  const waiting: [number, number][] = [];
-  const each = (visit: (row: number, tokens: number) => void): void => {
-    for (const [row, tokens] of waiting) visit(row, tokens);
+  const waiting: [number, number, number][] = [];
+  const each = (visit: (row: number, tokens: number, passedBelow: number) => void): void => {
+    for (const [row, tokens, passedBelow] of waiting) visit(row, tokens, passedBelow);
   };
   const queue = { each } as WaitQueue<Flight>;
   const fleet = new MemoryGrid(() => 0).fleet("here");
@@ -119,7 +119,7 @@ describe("the load", () => {
     expect(at).toEqual([0, 500, 700, 1_700]);
   });
 
-  test("counts what waits and what was sent, less what drained, and classes by size", () => {
+  test("counts what waits and what was sent, less what drained, and classes by who passes", () => {
     const { publisher, fleet, c, waiting, add, config } = setUp(1);
     const other = add({ ...(config.endpoints[0] as EndpointSpec), id: "o/x" }, "o");
     publisher.announce("http://h");
@@ -128,7 +128,7 @@ describe("the load", () => {
     c.sentTokens[0] = 200;
     c.prefillRate[0] = 1;
     c.waitingTokens[0] = 70;
-    waiting.push([0, 20], [0, 50], [other, 5_000]);
+    waiting.push([0, 20, 20], [0, 50, 40], [other, 5_000, 1]);
     publisher.tick(300);
     expect(fleet.loads[0]?.endpoints[0]?.queuedTokens).toBe(1_000 + 200 - 300 + 70);
     const classes = fleet.loads[0]?.queueClasses ?? [];

@@ -15,13 +15,15 @@ describe("what waits in another PoP's queue", () => {
     [1024, 10],
     [2047, 10],
     [1e9, QUEUE_CLASSES - 1],
+    [Number.POSITIVE_INFINITY, QUEUE_CLASSES - 1],
   ])("%d tokens are class %d", (tokens, index) => {
     expect(queueClassOf(tokens)).toBe(index);
   });
 
-  test("a small request waits behind the small, and a little behind the large", () => {
+  test("a request waits behind what it is too large to pass", () => {
     const queue = classes({ 5: 40, 13: 12_800 });
-    expect(tokensAhead(queue, 33)).toBe(40 + 12_800 / 2 ** 8);
+    expect(tokensAhead(queue, 31)).toBe(0);
+    expect(tokensAhead(queue, 33)).toBe(40);
     expect(tokensAhead(queue, 8_192)).toBe(12_840);
     expect(tokensAhead(queue, 1e6)).toBe(12_840);
     expect(tokensAhead(classes({}), 100)).toBe(0);

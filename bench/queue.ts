@@ -12,7 +12,7 @@ import type { EndpointSpec } from "../src/grid/endpoint.ts";
 import { GridError } from "../src/grid/errors.ts";
 import { PRIORITIES, type Task } from "../src/task/task.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
-import { EndpointTable } from "../src/state/endpoint-table.ts";
+import { type EndpointRecord, EndpointTable } from "../src/state/endpoint-table.ts";
 import { SessionTable } from "../src/state/session-table.ts";
 import { askOf, makeKernel, promptText, type Quantiles, quantilesOf, xorshift } from "./decide.ts";
 
@@ -90,8 +90,9 @@ class Bed implements QueueHost<Flight> {
     return this.kernel.decide(ask, this.nowMs);
   }
 
-  canStart(row: number): boolean {
-    return hasPrefillRoom(this.table.columns, row, SPEC.prefillBudgetTokens);
+  canStart(row: number, tokens: number): boolean {
+    const record = this.table.records[row] as EndpointRecord;
+    return hasPrefillRoom(this.table.columns, record, SPEC.prefillBudgetTokens, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -119,7 +120,14 @@ class Bed implements QueueHost<Flight> {
 
 const BODY = new Uint8Array(1024);
 const SPEC: EndpointSpec = {
-  ...{ id: "", url: "http://bench", engine: "vllm", tier: "edge", region: "bench" },
+  ...{
+    id: "",
+    url: "http://bench",
+    engine: "vllm",
+    dialects: ["chat"],
+    tier: "edge",
+    region: "bench",
+  },
   ...{ models: ["bench"], tenants: [], admission: "new-and-existing" },
   ...{ priceIn: 0, priceCached: 0, priceOut: 0, maxInFlight: 256, prefillBudgetTokens: 1_024 },
   ...{ prefillTokensPerS: 8_000, itlMs: 20, rttMs: 0, headers: {} },

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GridError } from "../src/grid/errors.ts";
 import type { Exchange, Headers } from "../src/grid/exchange.ts";
+import type { Upgrade } from "../src/grid/socket.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
@@ -13,16 +14,19 @@ export class NodeExchange implements Exchange {
   readonly method: string;
   readonly path: string;
   readonly query: string;
+  readonly upgrade: Upgrade | undefined;
   private readonly incoming: IncomingMessage;
   private readonly outgoing: ServerResponse;
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private ended = false;
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, url: string) {
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade) {
     this.incoming = incoming;
     this.outgoing = outgoing;
+    this.upgrade = upgrade;
     this.method = incoming.method as string;
+    const url = targetOf(incoming);
     const mark = url.indexOf("?");
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.query = mark < 0 ? "" : url.slice(mark + 1);
@@ -111,6 +115,12 @@ export class NodeExchange implements Exchange {
     this.outgoing.destroy();
   }
 
+  /** The connection is something else from now on. */
+  detach(): void {
+    this.ended = true;
+    this.outgoing.removeListener("close", this.onClose);
+  }
+
   /** An answer came before the upload was whole: read on a little so that the client sees it. */
   private linger(): void {
     const { incoming } = this;
@@ -126,6 +136,13 @@ export class NodeExchange implements Exchange {
       this.goneListener?.();
     }
   };
+}
+
+/** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */
+export function targetOf({ url: target = "" }: IncomingMessage): string {
+  if (target.startsWith("/")) return target;
+  const url = URL.parse(target);
+  return url === null ? "/*" : url.pathname + url.search;
 }
 
 function tooLarge(limitBytes: number): GridError {

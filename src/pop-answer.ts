@@ -1,6 +1,7 @@
 /** What the grid says in the headers of an answer, good or bad. Part of `pop.ts`. */
 import { replyError } from "./door/app.ts";
-import { errorHeaders, openAiErrorEvent } from "./door/rescue.ts";
+import { errorEvent, nameRequest } from "./door/error-forms.ts";
+import { errorHeaders } from "./door/rescue.ts";
 import type { Flight } from "./feedback/observe.ts";
 import type { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers } from "./grid/exchange.ts";
@@ -8,6 +9,7 @@ import { PEER_ANSWER_HEADER } from "./grid/handover.ts";
 import type { Millis } from "./grid/units.ts";
 import type { EndpointRecord } from "./state/endpoint-table.ts";
 import { loadText, type LoadNow } from "./state/pop-load.ts";
+import { DOORS, type Route } from "./task/route.ts";
 import type { Task } from "./task/task.ts";
 
 /** What another PoP may add to `x-grid-route`: its own, and nothing that is none. */
@@ -32,8 +34,7 @@ export function gridHeaders(
   const away = record?.pop !== undefined;
   const behind = away ? engine["x-grid-route"] : undefined;
   const next = behind !== undefined && ROUTE.test(behind) ? `, ${behind}` : "";
-  return {
-    "x-request-id": task.id,
+  const headers: Headers = {
     "x-grid-route":
       `pop=${popId};tier=${record?.spec.tier ?? "edge"};` +
       `endpoint=${flight.endpointId};reason=${flight.choice};` +
@@ -42,6 +43,8 @@ export function gridHeaders(
     "server-timing":
       `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
   };
+  if (task.models !== undefined) headers["x-grid-model"] = encodeURI(task.model);
+  return nameRequest(DOORS[task.route].dialect, headers, task.id);
 }
 
 /** What an answer that is an error says beside the error. */
@@ -56,13 +59,15 @@ export interface RescueContext {
 /** The error in the dialect of the caller, in or out of a stream; a peer gets it typed. */
 export function answerError(
   exchange: Exchange,
+  route: Route,
   error: GridError,
   task: Task | undefined,
   context: RescueContext,
 ): void {
   if (exchange.closed) return;
   if (error.code === "client_gone") return exchange.destroy(error);
-  if (exchange.headSent) return exchange.end(openAiErrorEvent(error));
+  const { dialect } = DOORS[route];
+  if (exchange.headSent) return exchange.end(errorEvent(dialect, error, context.requestId));
   const headers = errorHeaders(error, context.attempts > 1);
   if (task !== undefined) headers["x-grid-route"] = `pop=${context.popId};reason=none`;
   if (task?.handover !== undefined) {
@@ -71,5 +76,5 @@ export function answerError(
     const text = load === undefined ? undefined : loadText(load);
     if (text !== undefined) headers[PEER_ANSWER_HEADER.load] = text;
   }
-  replyError(exchange, error, headers, context.requestId);
+  replyError(exchange, dialect, error, headers, context.requestId);
 }

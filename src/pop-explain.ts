@@ -3,7 +3,7 @@
  * every term of its cost, or with what excludes it, best first. Part of `pop.ts`.
  */
 import type { Candidate } from "./grid/decision.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { termsOf, whyOf } from "./kernel/terms.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
@@ -14,7 +14,7 @@ export interface ExplainParts {
   table: EndpointTable;
   task: Task;
   ask: Ask;
-  canStart(row: Row): boolean;
+  canStart(row: Row, tokens: Tokens): boolean;
 }
 
 export function explained(parts: ExplainParts, nowMs: Millis): unknown {
@@ -36,7 +36,7 @@ export function explained(parts: ExplainParts, nowMs: Millis): unknown {
     session: { key: task.session ?? null, endpoint: idOf(ask.sessionRow) },
     weights: kernel.weights,
     decision: { endpoint: idOf(row), reason: choice, ...numbers },
-    startsNow: row >= 0 && canStart(row),
+    startsNow: row >= 0 && canStart(row, numbers.uncachedTokens),
     candidates: candidates.map((candidate) => named(candidate, parts, nowMs)),
   };
 }

@@ -6,6 +6,7 @@
  */
 import type { PopConfig } from "./config.ts";
 import { PeerWorker } from "./forward/workers/peer-worker.ts";
+import { DIALECTS } from "./grid/dialect.ts";
 import type { Clock, Log } from "./grid/effects.ts";
 import { ADMISSION_STATES, CAPABILITIES, type EndpointSpec, PLACE } from "./grid/endpoint.ts";
 import type {
@@ -315,6 +316,7 @@ function specOf(pop: FleetPop, card: EndpointCard): EndpointSpec {
     id: `${pop.card.id}/${card.id}`,
     url: pop.card.url,
     engine: "openai-compatible",
+    dialects: [...DIALECTS],
     tier: card.tier,
     region: card.region,
     models: card.models,

@@ -3,11 +3,10 @@
  * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
  */
 import { admit, refuse } from "./admission/admit.ts";
-import { elsewhereFromMs } from "./admission/handover.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
-import { openAiErrorEvent } from "./door/rescue.ts";
+import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -15,24 +14,27 @@ import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
 import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
-import { PLACE } from "./grid/endpoint.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import { type Handover, HOPS_MAX } from "./grid/handover.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { Aliases } from "./pop-aliases.ts";
+import { countHere } from "./pop-count.ts";
+import type { KvWatch } from "./pop-kv.ts";
+import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
+import { readTask } from "./pop-read.ts";
 import type { Roster } from "./pop-roster.ts";
 import { surveyOf } from "./pop-survey.ts";
 import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
-import { requestIdOf, toTask } from "./task/from-exchange.ts";
-import { parseOpenAiBody } from "./task/openai.ts";
-import type { Route, Task } from "./task/task.ts";
+import { requestIdOf } from "./task/from-exchange.ts";
+import { DOORS, type Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 export interface PopParts {
   config: PopConfig;
@@ -49,10 +51,9 @@ export interface PopParts {
   sessions: SessionTable;
   estimator: TokenEstimator;
   metrics: PopMetrics;
+  kv: KvWatch;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 const TIER_CEILING = 2;
 const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
 const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
@@ -61,6 +62,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
+  readonly aliases: Aliases;
   /** It shuts down: nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
@@ -81,6 +83,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
+    this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, parts.config.limits);
     this.context = this.forwardContext();
   }
@@ -107,30 +110,15 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.context = this.forwardContext();
   }
 
-  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task {
-    const { config, estimator, kernel } = this.parts;
-    const body = parseOpenAiBody(route, bytes, decode);
-    const task = toTask(body, headers, {
-      id: this.requestId(headers),
-      tenant: caller.tenant,
+  read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
+    const id = this.requestId(exchange.headers);
+    const { standby } = this;
+    return readTask(this.parts, route, bytes, exchange, {
+      id,
+      caller,
       nowMs: this.clock(),
-      sloTtftMs: config.slo.ttftMs,
-      sloItlMs: config.slo.itlMs,
-      handover: caller.handover,
+      standby,
     });
-    if (caller.handover !== undefined) task.needs |= PLACE.own;
-    else if (this.standby) task.needs |= PLACE.other;
-    if (route === "embeddings") {
-      // Nothing of it stays in a KV cache: only its size matters.
-      task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
-    } else {
-      const hashed = kernel.hash(task.prompt, `${task.model}\n${caller.tenant}`);
-      task.chain = hashed.chain;
-      task.promptBytes = hashed.bytes;
-      task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
-    }
-    task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
-    return task;
   }
 
   requestId(headers: Headers): string {
@@ -139,12 +127,18 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   admit(task: Task, caller: Caller): void {
     const { models } = this.parts.roster;
+    const { aliases } = this;
     admit(task, {
       draining: this.draining || (this.standby && task.handover !== undefined),
-      hasModel: (model) => models.has(model),
-      models: () => models.names(),
+      hasModel: (model) => models.has(model) || aliases.servedBy(model).length > 0,
+      models: () => [...models.names(), ...aliases.names()],
       allowedModels: caller.models,
     });
+    aliases.enter(task);
+  }
+
+  answersHere(task: Task, exchange: Exchange): boolean {
+    return countHere(this.parts, task, exchange);
   }
 
   turn(
@@ -154,13 +148,18 @@ export class PopStages implements Stages, QueueHost<Flight> {
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
     task.tried = tried;
+    this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
   }
 
+  fallsBack(task: Task, error: GridError): boolean {
+    return this.aliases.leaves(task, error);
+  }
+
   ask(task: Task, tried: readonly Row[]): Ask {
-    const { roster, table, estimator, kernel, rng, peers } = this.parts;
+    const { roster, table, rng, peers } = this.parts;
     const ask: Ask = {
       model: roster.models.idOf(task.model),
       needs: task.needs,
@@ -168,7 +167,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       tenant: roster.places.tenantBit(task.tenant),
       tierCeiling: TIER_CEILING,
       promptTokens: task.promptTokens,
-      tokensPerChunk: kernel.options.chunkBytes / estimator.bytesPerToken(task.model),
+      tokensPerChunk: task.tokensPerChunk,
       outTokens: task.expectedOutTokens,
       contextNeed: task.promptTokens + (task.maxTokens ?? 0),
       sloTtftMs: task.sloTtftMs,
@@ -180,6 +179,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       random: rng(),
     };
     peers.sizeQueues(ask);
+    this.parts.kv.weigh(task.chain);
     return ask;
   }
 
@@ -197,13 +197,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return decision;
   }
 
-  canStart(row: Row): boolean {
+  canStart(row: Row, tokens: Tokens): boolean {
     const { config, peers, table } = this.parts;
     const record = table.records[row];
     if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
     const isEarly = config.limits.binding === "early";
     const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
-    return hasPrefillRoom(table.columns, row, least);
+    return hasPrefillRoom(table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -212,8 +212,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
-    if (this.parts.table.records[flight.row]?.pop !== undefined)
-      this.lookElsewhere(flight, decision);
+    this.parts.kv.started(flight);
+    flight.others = this.othersThan(flight.row, decision.candidates);
+    lookElsewhere(this.parts, flight, decision, (tried) => this.ask(task, tried), nowMs);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
   }
@@ -248,12 +249,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return refuse(task, decision, this.retryAfter);
   }
 
-  /** A peer that chose this PoP by an old picture, and has other places, decides again. */
-  declines({ handover }: Task, decision: Decision): GridError | undefined {
-    const { expectedTtftMs, elsewhereTtftMs } = handover ?? {};
-    if (elsewhereTtftMs === undefined || decision.ttftMs <= elsewhereTtftMs) return undefined;
-    const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
-    return new GridError("saturated", message, { retryAfterS: this.retryAfter });
+  declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
+    return declined(handover, ttftMs, this.retryAfter);
   }
 
   /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
@@ -268,18 +265,24 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return busy;
   }
 
-  attempt(flight: Flight, exchange: Exchange): Attempt {
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
+    const { dialect } = DOORS[flight.task.route];
     return new Attempt(this.context, {
       task: flight.task,
       row: flight.row,
       worker: (away ? peers : roster).worker(flight.row),
-      handover: away ? this.handover(flight) : undefined,
+      handover: away ? handoverOf(this.parts, flight, this.clock()) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
-      errorEvent: openAiErrorEvent,
+      errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
+      errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
+      // What comes from another PoP was checked there.
+      retriable: retries > 0 && flight.others > 0 && !away,
+      limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
@@ -288,33 +291,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
     });
   }
 
-  private handover(flight: Flight): Handover {
-    const { config, peers } = this.parts;
-    const { task } = flight;
-    return {
-      hops: HOPS_MAX,
-      forwardedBy: [config.pop.id],
-      tenant: task.tenant,
-      leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
-      endpoint: peers.pops.at(flight.row)?.endpointId,
-      expectedTtftMs: flight.predictedTtftMs,
-      elsewhereTtftMs: flight.elsewhereTtftMs,
-    };
-  }
-
-  /** Its load there is an old picture: from when on would it be better off elsewhere? */
-  private lookElsewhere(flight: Flight, { row, ttftMs, socialMs, priceUsd }: Decision): void {
-    const { task } = flight;
-    // Who cannot try again had better wait there than be told to go elsewhere.
-    if (task.tried.length >= this.retries) return;
-    const { kernel, config } = this.parts;
-    const other = kernel.decide(this.ask(task, [...task.tried, row]), this.clock());
-    flight.elsewhereTtftMs = elsewhereFromMs(
-      { row, ttftMs, socialMs, priceUsd },
-      other,
-      task.sloTtftMs,
-      config.weights.priceTie,
-    );
+  /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */
+  private othersThan(row: Row, candidates: number): number {
+    return Math.max(candidates - Math.max(this.parts.peers.siblings(row).length, 1), 0);
   }
 
   observe(flight: Flight, end: AttemptEnd): void {
@@ -331,6 +310,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined) metrics.usage(flight, end.usage);
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
+    this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, end.promptIds);
     metrics.ended(flight, end);
     this.queue.wake(this.clock());
   }
@@ -338,7 +318,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */
   private markFailure(flight: Flight, error: GridError): void {
     // A connection that went stale while idle says nothing of the engine's health.
-    if (error.retry === "same") return this.health.abandoned(flight.row, this.clock());
+    if (error.retry === "same" || error.source === "client")
+      return this.health.abandoned(flight.row, this.clock());
     this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
@@ -346,7 +327,6 @@ export class PopStages implements Stages, QueueHost<Flight> {
         this.health.failed(row, error.code, error.retryAfterS, this.clock());
       }
     }
-    if (error.source === "client") return;
     this.parts.roster.nudge(flight.row);
     this.parts.log("warn", "attempt failed", {
       request: flight.task.id,
@@ -364,8 +344,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     }
   }
 
-  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void {
-    answerError(exchange, error, task, {
+  rescue(
+    exchange: Exchange,
+    route: Route,
+    error: GridError,
+    task: Task | undefined,
+    attempts: number,
+  ): void {
+    answerError(exchange, route, error, task, {
       popId: this.parts.config.pop.id,
       requestId: task?.id ?? this.requestId(exchange.headers),
       attempts,

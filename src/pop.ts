@@ -7,16 +7,19 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
+import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
@@ -24,10 +27,10 @@ import { Roster, type RosterHost } from "./pop-roster.ts";
 import { explained } from "./pop-explain.ts";
 import { drainReport, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
-import { EndpointTable } from "./state/endpoint-table.ts";
+import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
-import type { Route } from "./task/task.ts";
+import type { Route } from "./task/route.ts";
 
 /** What the runtime adapter hands in. */
 export interface Runtime {
@@ -37,6 +40,8 @@ export interface Runtime {
   transport: Transport;
   /** Exports of a fresh instance of `wasm/kernel.wasm`. */
   kernelExports(): KernelExports;
+  /** TCP, for engines' KV events; undefined = this runtime has none. */
+  dial?: Dial | undefined;
   /** The other PoPs; undefined = this one stands alone. It is left when the PoP closes. */
   fleet?: Fleet | undefined;
 }
@@ -83,6 +88,7 @@ class RunningPop implements Pop {
   private readonly sessions: SessionTable;
   private readonly metrics: PopMetrics;
   private readonly roster: Roster;
+  private readonly kv: KvWatch;
   private readonly peers: PeerRoster;
   private readonly publisher: Publisher | undefined;
   private readonly gate: PeerGate;
@@ -101,23 +107,44 @@ class RunningPop implements Pop {
     this.table = new EndpointTable(this.kernel.columns);
     const { sessions: max, sessionTtlMs: ttlMs } = config.limits;
     this.sessions = new SessionTable({ max, ttlMs, clock });
-    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length);
+    const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
+    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length, cache);
     this.auth = new Authenticator(config.auth);
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, metrics } = this;
     const shared = { config, clock, rng, log, transport, kernel, table };
     const rows = {
       onPhase: (row) => this.phaseSaid(row),
-      onNew: (row) => this.stages.health.forget(row),
+      onNew: (row) => {
+        this.stages.health.forget(row);
+        this.kv.restarted(row);
+      },
       onDown: (row, detail) => this.stages.endpointDown(row, detail),
     } satisfies Partial<RosterHost>;
     const { poll, timeouts } = config;
-    this.roster = new Roster({ ...shared, ...rows, poll, connectMs: timeouts.connectMs });
+    this.kv = new KvWatch({
+      ...shared,
+      dial: runtime.dial,
+      worker: (row) => this.roster.worker(row),
+      onRestart: (row) => this.roster.clear(row),
+    });
+    const { kv } = this;
+    const { connectMs } = timeouts;
+    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs });
     const { roster } = this;
     this.peers = new PeerRoster({ ...shared, ...rows, roster });
     const estimator = new TokenEstimator();
     const publisher = () => this.publisher;
-    const parts = { ...shared, roster, peers: this.peers, publisher, sessions, estimator, metrics };
+    const parts = {
+      ...shared,
+      roster,
+      peers: this.peers,
+      publisher,
+      sessions,
+      estimator,
+      metrics,
+      kv,
+    };
     this.stages = new PopStages(parts);
     this.publisher = this.join(runtime.fleet);
     this.app = createDoor(this.house());
@@ -172,6 +199,7 @@ class RunningPop implements Pop {
     this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
     clearInterval(this.timer);
     this.roster.close();
+    this.kv.close();
     await this.runtime.fleet?.leave();
   }
 
@@ -180,9 +208,9 @@ class RunningPop implements Pop {
   }
 
   private view(): ViewParts {
-    const { config, kernel, table, sessions, stages, peers } = this;
+    const { config, kernel, table, sessions, stages, peers, kv } = this;
     const { fleet } = this.runtime;
-    return { config, kernel, table, sessions, stages, peers, fleet };
+    return { config, kernel, table, sessions, stages, peers, kv, fleet };
   }
 
   private join(fleet: Fleet | undefined): Publisher | undefined {
@@ -205,6 +233,7 @@ class RunningPop implements Pop {
     const nowMs = this.runtime.clock();
     this.ticks++;
     this.stages.sweep(nowMs);
+    this.kv.tick(nowMs);
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
@@ -242,25 +271,33 @@ class RunningPop implements Pop {
   }
 
   /** Union of what the endpoints serve; the owner is whoever runs the endpoint. */
-  private models(): { id: string; ownedBy: string }[] {
-    return this.roster.models.names().map((id) => {
-      const engines = [...this.roster.models.rowsOf(id)].map(
-        (row) => this.table.records[row]?.spec.engine,
-      );
-      return { id, ownedBy: engines[0] ?? "gridpoint" };
-    });
+  private models(): ServedModel[] {
+    const { aliases } = this.stages;
+    const served = this.roster.models.names().map((id) => this.served(id));
+    const named = aliases.names().filter((id) => !this.roster.models.has(id));
+    const under = (id: string) => this.served(aliases.servedBy(id)[0]);
+    return [...served, ...named.map((id) => ({ ...under(id), id, ownedBy: "gridpoint" }))];
+  }
+
+  private served(id: string): ServedModel {
+    const rows = [...this.roster.models.rowsOf(id)];
+    const windows = rows.map((row) => this.table.columns.contextTokens[row] as number);
+    const widest = Math.max(0, ...windows.filter((tokens) => tokens !== UNKNOWN_CONTEXT));
+    const ownedBy = this.table.records[rows[0]]?.spec.engine ?? "gridpoint";
+    return { id, ownedBy, contextTokens: widest > 0 ? widest : undefined };
   }
 
   /** The candidate table of a request that is not forwarded: every term, every exclusion. */
   private async explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown> {
     const { bodyBytes, bodyTimeoutMs } = this.config.limits;
     const bytes = await exchange.body(bodyBytes, bodyTimeoutMs);
-    const task = this.stages.read(route, bytes, exchange.headers, caller);
+    const task = this.stages.read(route, bytes, exchange, caller);
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
     const { kernel, table, stages } = this;
-    return explained({ kernel, table, task, ask, canStart: (row) => stages.canStart(row) }, nowMs);
+    const parts = { kernel, table, task, ask, canStart: stages.canStart.bind(stages) };
+    return explained(parts, nowMs);
   }
 }
 

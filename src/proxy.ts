@@ -5,12 +5,13 @@
  */
 import type { Clock } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
-import type { Exchange, Headers } from "./grid/exchange.ts";
+import type { Exchange } from "./grid/exchange.ts";
 import type { Handover } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Flight } from "./feedback/observe.ts";
 import type { Attempt, AttemptEnd } from "./forward/forward.ts";
-import type { Route, Task } from "./task/task.ts";
+import type { Route } from "./task/route.ts";
+import type { Task } from "./task/task.ts";
 
 /** Who calls, as the door found out. */
 export interface Caller {
@@ -30,18 +31,28 @@ export interface Stages {
   bodyTimeoutMs: Millis;
   retries: number;
   /** task: body and headers to a Task with its prefix hashes. */
-  read(route: Route, bytes: Uint8Array, headers: Headers, caller: Caller): Task;
+  read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task;
   /** admission: may it enter? */
   admit(task: Task, caller: Caller): void;
+  /** True: the PoP could answer by itself and has (a count of tokens). */
+  answersHere(task: Task, exchange: Exchange): boolean;
   /** admission + kernel: the endpoint, now or when one can start it. */
   turn(task: Task, tried: readonly Row[], onWait: (leave: Leave) => void): Flight | Promise<Flight>;
-  /** forward + stream: one attempt. */
-  attempt(flight: Flight, exchange: Exchange): Attempt;
+  /** Nobody could serve its model; true: it asked for an alias that has another. */
+  fallsBack(task: Task, error: GridError): boolean;
+  /** forward + stream: one attempt. @param retries how many more may follow */
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt;
   /** feedback. */
   observe(flight: Flight, end: AttemptEnd): void;
   finished(route: Route, task: Task | undefined, ending: Ending, error?: GridError): void;
   /** The error in the dialect of the caller, in or out of a stream. */
-  rescue(exchange: Exchange, error: GridError, task: Task | undefined, attempts: number): void;
+  rescue(
+    exchange: Exchange,
+    route: Route,
+    error: GridError,
+    task: Task | undefined,
+    attempts: number,
+  ): void;
 }
 
 export type Leave = (error: GridError) => void;
@@ -54,31 +65,38 @@ export async function serve(
 ): Promise<void> {
   let task: Task | undefined;
   let attempts = 0;
+  let retries = stages.retries;
   const tried: Row[] = [];
   const client = new Client(exchange);
   try {
     const bytes = await exchange.body(stages.bodyBytes, stages.bodyTimeoutMs);
-    task = stages.read(route, bytes, exchange.headers, caller);
+    task = stages.read(route, bytes, exchange, caller);
     stages.admit(task, caller);
+    if (stages.answersHere(task, exchange)) return stages.finished(route, task, "done");
     for (;;) {
-      const turn = stages.turn(task, tried, client.onLeave);
-      const flight = turn instanceof Promise ? await turn : turn;
-      const attempt = stages.attempt(flight, exchange);
-      client.follows(attempt);
-      const end = await attempt.run();
-      stages.observe(flight, end);
-      if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
-      if (client.gone || end.error.retry === "never" || ++attempts > stages.retries) {
-        throw end.error;
+      try {
+        const turn = stages.turn(task, tried, client.onLeave);
+        const flight = turn instanceof Promise ? await turn : turn;
+        const attempt = stages.attempt(flight, exchange, retries);
+        client.follows(attempt);
+        const end = await attempt.run();
+        stages.observe(flight, end);
+        if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
+        attempts++;
+        if (client.gone || end.error.retry === "never" || retries-- <= 0) throw end.error;
+        // "same": the connection was stale, not the endpoint.
+        if (end.error.retry === "elsewhere") tried.push(flight.row);
+      } catch (cause) {
+        if (client.gone || !stages.fallsBack(task, asGridError(cause))) throw cause;
+        retries = stages.retries;
+        tried.length = 0;
       }
-      // "same": the connection was stale, not the endpoint.
-      if (end.error.retry === "elsewhere") tried.push(flight.row);
     }
   } catch (cause) {
     const error = asGridError(cause);
     const ending = error.code === "client_gone" || client.gone ? "gone" : "refused";
     stages.finished(route, task, ending, error);
-    stages.rescue(exchange, error, task, attempts);
+    stages.rescue(exchange, route, error, task, attempts);
   }
 }
 

@@ -12,6 +12,10 @@ export const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | 
   model: "bench",
   stream: true,
   body: new Uint8Array(),
+  fields: {},
+  path: "/v1/chat/completions",
+  dialectHeaders: {},
+  usageShown: false,
   prompt: [],
   needs: CHAT,
   maxTokens: undefined,
@@ -30,6 +34,7 @@ export const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | 
   tried: [],
   handover: undefined,
   promptBytes: 0,
+  tokensPerChunk: BLOCK_TOKENS,
   expectedOutTokens: 0,
 };
 

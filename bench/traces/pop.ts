@@ -15,7 +15,7 @@ import type { Ask, Kernel, KernelOptions, Weights } from "../../src/kernel/kerne
 import { createWasmKernel, type KernelExports } from "../../src/kernel/wasm.ts";
 import { lambdaAt } from "../../src/kernel/weights.ts";
 import { surveyOf } from "../../src/pop-survey.ts";
-import { EndpointTable } from "../../src/state/endpoint-table.ts";
+import { type EndpointRecord, EndpointTable } from "../../src/state/endpoint-table.ts";
 import { SessionTable } from "../../src/state/session-table.ts";
 import type { Task } from "../../src/task/task.ts";
 import module from "../../wasm/module.bytes.ts";
@@ -105,6 +105,7 @@ function specOf(worker: number, options: PopOptions): EndpointSpec {
     id: `worker-${worker}`,
     url: "http://simulated",
     engine: "vllm",
+    dialects: ["chat"],
     tier: "edge",
     region: "bench",
     models: ["bench"],
@@ -270,10 +271,11 @@ export class BenchPop implements QueueHost<Flight> {
     return this.kernel.decide(this.ask(task, tried), this.events.nowMs);
   }
 
-  canStart(row: number): boolean {
+  canStart(row: number, tokens: number): boolean {
     const isEarly = this.options.binding === "early" || !this.isOwn(row);
     const least = isEarly ? Number.POSITIVE_INFINITY : this.options.budgetTokens;
-    return hasPrefillRoom(this.table.columns, row, least);
+    const record = this.table.records[row] as EndpointRecord;
+    return hasPrefillRoom(this.table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {

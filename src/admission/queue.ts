@@ -30,8 +30,8 @@ const ROWS_MAX = 4_096;
 export interface QueueHost<Flight> {
   /** Runs the kernel. Result is reused by the next call. */
   decide(task: Task, tried: readonly Row[]): Decision;
-  /** True when a request can begin its prefill on that endpoint now. */
-  canStart(row: Row): boolean;
+  /** True when a request of so many uncached tokens can begin its prefill there now. */
+  canStart(row: Row, tokens: Tokens): boolean;
   /** Reserves the place at once, so that the next decision sees it taken. */
   start(task: Task, decision: Decision): Flight;
   /** Counts waiting work against an endpoint, so that later decisions see it. */
@@ -143,7 +143,8 @@ export class WaitQueue<Flight> {
     const decision = this.host.decide(task, tried);
     if (decision.row < 0) throw this.host.refuse(task, decision);
     if (this.tickets.length > 0) return this.join(task, tried, decision, nowMs, onWait);
-    if (this.host.canStart(decision.row)) return this.host.start(task, decision);
+    if (this.host.canStart(decision.row, decision.uncachedTokens))
+      return this.host.start(task, decision);
     this.check(task, decision, nowMs);
     const ticket = new Ticket<Flight>(task, tried);
     ticket.place(decision, this.round);
@@ -167,7 +168,7 @@ export class WaitQueue<Flight> {
     const kept: Ticket<Flight>[] = [];
     for (const ticket of this.tickets) {
       const isTurn = this.turns >= 1 && ticket.round !== this.round;
-      const isNext = !isTurn && starts > 0 && this.isNext(ticket.row);
+      const isNext = !isTurn && starts > 0 && this.isNext(ticket.row, ticket.tokens);
       if (isTurn) this.turns--;
       else if (isNext) starts--;
       if ((isTurn || isNext) && this.retry(ticket)) continue;
@@ -217,7 +218,7 @@ export class WaitQueue<Flight> {
     this.forgetCounts();
     for (let at = 0; at < place; at++) this.count(tickets[at] as Ticket<Flight>);
     const decision = host.decide(task, tried);
-    const starts = decision.row >= 0 && this.isNext(decision.row);
+    const starts = decision.row >= 0 && this.isNext(decision.row, decision.uncachedTokens);
     for (let at = place; at < tickets.length; at++) this.count(tickets[at] as Ticket<Flight>);
     if (decision.row < 0) throw host.refuse(task, decision);
     if (starts) return this.start(task, decision);
@@ -268,7 +269,7 @@ export class WaitQueue<Flight> {
   private retry(ticket: Ticket<Flight>): boolean {
     const { task } = ticket;
     const decision = this.host.decide(task, ticket.tried);
-    if (decision.row >= 0 && !this.isNext(decision.row)) {
+    if (decision.row >= 0 && !this.isNext(decision.row, decision.uncachedTokens)) {
       ticket.place(decision, this.round);
       return false;
     }
@@ -316,8 +317,8 @@ export class WaitQueue<Flight> {
   }
 
   /** Nobody is counted before it at that place, which has room. */
-  private isNext(row: Row): boolean {
-    return this.counted[row] === 0 && this.host.canStart(row);
+  private isNext(row: Row, tokens: Tokens): boolean {
+    return this.counted[row] === 0 && this.host.canStart(row, tokens);
   }
 
   private forgetCounts(): void {

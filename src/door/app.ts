@@ -4,14 +4,19 @@
  * what needs no body: route, method, media type, key.
  */
 import { type Context, Hono } from "hono";
+import type { Dialect } from "../grid/dialect.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers } from "../grid/exchange.ts";
 import type { Caller } from "../proxy.ts";
-import type { Route } from "../task/task.ts";
+import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
+import { checkDialectHeaders } from "./dialect-headers.ts";
+import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
+import { MODEL_FORMS, type ServedModel } from "./models.ts";
 import type { PeerGate } from "./peer.ts";
-import { errorHeaders, openAiErrorBody } from "./rescue.ts";
+import { dialectOf, errorBody, nameRequest } from "./error-forms.ts";
+import { errorHeaders } from "./rescue.ts";
 
 export type DoorEnv = { Bindings: { exchange: Exchange; sent: Response } };
 
@@ -21,7 +26,7 @@ export interface House extends DrainHouse {
   /** Who may hand requests over to this PoP. */
   peers: PeerGate;
   serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
-  models(): { id: string; ownedBy: string }[];
+  models(): ServedModel[];
   /** Undefined = ready; else why not. */
   notReady(): string | undefined;
   metrics(): string;
@@ -34,11 +39,6 @@ export interface House extends DrainHouse {
 
 type Handler = (exchange: Exchange, c: Context<DoorEnv>) => void | Promise<void>;
 
-const ROUTES: Record<string, Route> = {
-  "/v1/chat/completions": "chat",
-  "/v1/completions": "completions",
-  "/v1/embeddings": "embeddings",
-};
 const JSON_TYPE = /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i;
 const encoder = new TextEncoder();
 
@@ -52,11 +52,13 @@ export function createDoor(house: House): Hono<DoorEnv> {
       return run(house, c, allowed.includes(c.env.exchange.method) ? handler : refuse);
     });
   };
-  for (const [path, route] of Object.entries(ROUTES)) {
-    on("POST", path, (exchange) => serveRoute(house, exchange, route));
+  for (const route of ROUTES.filter((one) => !DOORS[one].path.includes("{model}"))) {
+    on("POST", `/v1${DOORS[route].path}`, (exchange) => serveRoute(house, exchange, route));
   }
-  on("GET", "/v1/models", (exchange) => listModels(house, exchange));
-  on("GET", "/v1/models/:model{.+}", (exchange, c) => oneModel(house, exchange, c));
+  for (const version of ["/v1", "/v1beta"]) {
+    on("GET", `${version}/models`, (exchange) => listModels(house, exchange));
+    on("GET POST", `${version}/models/:model{.+}`, (exchange, c) => modelPath(house, exchange, c));
+  }
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));
@@ -81,6 +83,7 @@ function run(house: House, c: Context<DoorEnv>, handler: Handler): Response {
 
 function serveRoute(house: House, exchange: Exchange, route: Route): void | Promise<void> {
   checkMedia(exchange.headers);
+  checkDialectHeaders(DOORS[route].dialect, exchange.headers);
   const caller = house.peers.caller(exchange) ?? house.auth.caller(exchange.headers);
   if (caller instanceof Promise) {
     return caller.then((known) => house.serve(exchange, route, known));
@@ -105,13 +108,21 @@ function checkMedia(headers: Headers): void {
   }
 }
 
+/** A model to be shown, or one that Google's clients call by the verb behind its name. */
+function modelPath(house: House, exchange: Exchange, c: Context<DoorEnv>): void | Promise<void> {
+  if (exchange.method !== "POST") return oneModel(house, exchange, c);
+  return serveRoute(house, geminiExchange(exchange), geminiRoute(exchange));
+}
+
 async function listModels(house: House, exchange: Exchange): Promise<void> {
-  const caller = await house.auth.caller(exchange.headers);
-  replyJson(exchange, 200, { object: "list", data: modelsFor(house, caller).map(modelObject) });
+  const caller = await house.auth.caller(withQueryKey(exchange));
+  const form = MODEL_FORMS[dialectOf(exchange)];
+  const query = new URLSearchParams(exchange.query);
+  replyJson(exchange, 200, form.list(modelsFor(house, caller), query));
 }
 
 async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): Promise<void> {
-  const caller = await house.auth.caller(exchange.headers);
+  const caller = await house.auth.caller(withQueryKey(exchange));
   const id = decodePath(c.req.param("model") ?? "");
   const model = modelsFor(house, caller).find((known) => known.id === id);
   if (model === undefined) {
@@ -121,11 +132,11 @@ async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): 
       { param: "model" },
     );
   }
-  replyJson(exchange, 200, modelObject(model));
+  replyJson(exchange, 200, MODEL_FORMS[dialectOf(exchange)].one(model));
 }
 
 /** What the key may use; a key without a list may use all. */
-function modelsFor(house: House, caller: Caller): { id: string; ownedBy: string }[] {
+function modelsFor(house: House, caller: Caller): ServedModel[] {
   const all = house.models();
   return caller.models.length === 0 ? all : all.filter(({ id }) => caller.models.includes(id));
 }
@@ -136,11 +147,6 @@ function decodePath(text: string): string {
   } catch {
     return text;
   }
-}
-
-/** OpenAI's Model object; engines do not say when a model was made, so `created` is 0. */
-function modelObject(model: { id: string; ownedBy: string }): unknown {
-  return { id: model.id, object: "model", created: 0, owned_by: model.ownedBy };
 }
 
 function ready(house: House, exchange: Exchange): void {
@@ -172,9 +178,9 @@ async function explain(house: House, exchange: Exchange): Promise<void> {
   checkMedia(exchange.headers);
   const caller = await house.auth.admin(exchange.headers);
   const wanted = new URLSearchParams(exchange.query).get("route") ?? "chat";
-  const route = Object.values(ROUTES).find((known) => known === wanted);
+  const route = ROUTES.find((known) => known === wanted);
   if (route === undefined) {
-    const known = Object.values(ROUTES).join(", ");
+    const known = ROUTES.join(", ");
     throw new GridError("invalid_request", `Query parameter route must be one of ${known}.`, {
       param: "route",
     });
@@ -186,7 +192,8 @@ function notFound(exchange: Exchange): void {
   throw new GridError(
     "not_found",
     `Nothing is at ${exchange.method} ${exchange.path.slice(0, 200)}. This PoP serves POST ` +
-      "/v1/chat/completions, /v1/completions, /v1/embeddings and GET /v1/models.",
+      `${ROUTES.map((route) => `/v1${DOORS[route].path}`).join(", ")} and GET /v1/models. ` +
+      "What has a model in its path is at /v1beta too.",
   );
 }
 
@@ -213,20 +220,22 @@ function fail(house: House, exchange: Exchange, cause: unknown): void {
   house.refused(error);
   const headers = errorHeaders(error, false);
   if (error instanceof MethodError) headers["allow"] = error.allow;
-  replyError(exchange, error, headers, house.requestId(exchange.headers));
+  const dialect = dialectOf(exchange);
+  replyError(exchange, dialect, error, headers, house.requestId(exchange.headers));
 }
 
 /** The error as a plain answer, in the dialect of the caller. */
 export function replyError(
   exchange: Exchange,
+  dialect: Dialect,
   error: GridError,
   headers: Headers,
   requestId: string,
 ): void {
   if (exchange.closed) return;
   if (exchange.headSent) return exchange.destroy(error);
-  headers["x-request-id"] = requestId;
-  replyJson(exchange, error.status, openAiErrorBody(error), headers);
+  nameRequest(dialect, headers, requestId);
+  replyBytes(exchange, error.status, errorBody(dialect, error, requestId), headers);
 }
 
 export function replyJson(
@@ -235,7 +244,10 @@ export function replyJson(
   value: unknown,
   headers: Headers = {},
 ): void {
-  const body = encoder.encode(JSON.stringify(value));
+  replyBytes(exchange, status, encoder.encode(JSON.stringify(value)), headers);
+}
+
+function replyBytes(exchange: Exchange, status: number, body: Uint8Array, headers: Headers): void {
   headers["content-type"] = "application/json";
   headers["content-length"] = String(body.byteLength);
   exchange.head(status, headers);

@@ -66,10 +66,11 @@ function callerOf(key: Auth["keys"][number]): Caller {
   return { tenant: key.tenant, models: key.models };
 }
 
-/** `Authorization: Bearer` as OpenAI's SDKs send it, or `x-api-key`. */
+/** `Authorization: Bearer` as most SDKs send it, `x-api-key` or `x-goog-api-key`. */
 function keyOf(headers: Headers): string {
   const bearer = headers["authorization"];
-  const key = bearer === undefined ? headers["x-api-key"] : /^bearer +(.+)$/i.exec(bearer)?.[1];
+  const bare = headers["x-api-key"] ?? headers["x-goog-api-key"];
+  const key = bearer === undefined ? bare : /^bearer +(.+)$/i.exec(bearer)?.[1];
   if (key === undefined || key.length === 0) {
     throw new GridError(
       "invalid_api_key",

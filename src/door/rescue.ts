@@ -27,8 +27,6 @@ const SECRETS: readonly [RegExp, string][] = [
   [/(?<![\w.-])[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:internal|local|lan|svc)\b/gi, "[address]"],
 ];
 
-const encoder = new TextEncoder();
-
 /** The message without places and secrets, at most 2,000 characters. */
 function clean(message: string): string {
   let text = message.slice(0, MESSAGE_LENGTH_MAX);
@@ -36,7 +34,8 @@ function clean(message: string): string {
   return text;
 }
 
-function messageOf(error: GridError): string {
+/** What the caller may read. */
+export function messageOf(error: GridError): string {
   // Ours about the caller's own request: it quotes nothing but the request.
   return error.source === "client" ? error.message : clean(error.message);
 }
@@ -59,11 +58,6 @@ export function openAiErrorBody(error: GridError): OpenAiError {
       code: error.code,
     },
   };
-}
-
-/** The error as an event of a stream that has begun; SDKs throw it out of the iteration. */
-export function openAiErrorEvent(error: GridError): Uint8Array {
-  return encoder.encode(`data: ${JSON.stringify(openAiErrorBody(error))}\n\n`);
 }
 
 /** Statuses that OpenAI's SDKs retry unless told otherwise. */

@@ -3,13 +3,16 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
+import type { Dialect } from "../grid/dialect.ts";
 import {
   CAPABILITY,
   type Capability,
   type EndpointSpec,
   type EngineFamily,
 } from "../grid/endpoint.ts";
+import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
+import type { Operation } from "../task/route.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -58,9 +61,24 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
+  /**
+   * Routes that turn the body of a generation into the token ids of its prompt; the first that
+   * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
+   */
+  tokenizers?: Partial<Record<Operation, readonly string[]>>;
+  /** Where the key goes; left out: `Authorization: Bearer`. */
+  keyHeader?: string;
+  /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
+  poll?: { intervalMs: Millis; timeoutMs: Millis };
+  /** Tells its rate limits in its answers. */
+  rateLimits?: boolean;
   quirks: {
+    /** Refuses what is not of its own API: `max_tokens`, `top_k` and other engines' additions. */
+    strict?: boolean;
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
+    /** Takes `return_token_ids`: the prompt's ids come with the answer. */
+    returnTokenIds?: boolean;
     /** The running gauge counts the waiting ones too. */
     runningIncludesWaiting?: boolean;
     notes: readonly string[];
@@ -73,8 +91,16 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
   return { name, combine, ...more };
 }
 
+/** Nobody's health check should look like traffic to a vendor. */
+const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
+/** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
+const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
+const VLLM_TOKENIZERS = {
+  generate: ["/tokenize", RENDER.generate],
+  complete: ["/tokenize", RENDER.complete],
+};
 const STARTED_AT = [max("process_start_time_seconds")];
 
 // vLLM labels samples with `engine` (data-parallel rank): requests add up, use is the fullest rank.
@@ -158,8 +184,10 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
+    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "kv_cache_usage_perc was gpu_cache_usage_perc before V1 (0.8).",
         "num_gpu_blocks may be the text None: then the cache size stays unknown.",
@@ -181,6 +209,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     openapi: "/openapi.json",
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "/v1/loads came with PR 16976; older images answer 404, then /metrics serves.",
         "/metrics exists only with --enable-metrics.",
@@ -197,6 +226,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
+    tokenizers: { generate: [RENDER.generate] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -231,7 +261,12 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    quirks: { streamUsage: true, notes: ["1.x serves bare metric names, 2.x vLLM's."] },
+    tokenizers: VLLM_TOKENIZERS,
+    quirks: {
+      streamUsage: true,
+      returnTokenIds: true,
+      notes: ["1.x serves bare metric names, 2.x vLLM's."],
+    },
   },
   triton: {
     // The OpenAI frontend has /health/ready, the KServe one /v2/health/ready.
@@ -290,6 +325,53 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     quirks: { streamUsage: false, notes: ["Load is only what we sent there ourselves."] },
+    rateLimits: true,
+  },
+  // Listing models costs no tokens and shows that the key is good.
+  openai: {
+    health: ["/v1/models"],
+    models: "/v1/models",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ALL,
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["max_tokens is refused by reasoning models: max_completion_tokens is sent."],
+    },
+  },
+  anthropic: {
+    health: ["/v1/models?limit=1"],
+    models: "/v1/models?limit=1000",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ["chat", "tools", "vision", "jsonSchema"],
+    keyHeader: "x-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["529 is its word for overloaded.", "Bearer is taken too since API 2026-10-21."],
+    },
+  },
+  gemini: {
+    health: ["/v1beta/models?pageSize=1"],
+    models: "/v1beta/models?pageSize=1000",
+    loads: [],
+    // v1 lacks what models learned since: system instructions, tools, thinking.
+    routePrefix: "/v1beta",
+    capabilities: ["chat", "tools", "vision", "jsonSchema", "embeddings"],
+    keyHeader: "x-goog-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["Its limits stand in no header: only a 429 tells, with when to come back."],
+    },
   },
 };
 
@@ -300,6 +382,23 @@ export function capabilityMask(capabilities: readonly Capability[]): number {
 }
 
 /** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: Pick<EndpointSpec, "engine" | "capabilities">): number {
-  return capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+export function defaultCapabilities(spec: DeclaredAbilities): number {
+  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
+  return inDialects(mask, spec.dialects);
+}
+
+type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
+
+/** What OpenAI's dialect alone can ask for. */
+const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
+
+/** What Gemini's has too. */
+const GEMINI = capabilityMask(["choices", "countGemini"]);
+
+/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
+export function inDialects(mask: number, dialects: readonly Dialect[]): number {
+  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
+  if (dialects.includes("messages")) able |= CAPABILITY.count;
+  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
+  return able;
 }

@@ -5,11 +5,13 @@
  */
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
-import type { Exchange, Headers, OutCall, Transport } from "../grid/exchange.ts";
+import type { Exchange, Headers, OutCall, OutRequest, Transport } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
 import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
+import { TokenIdReader, type TokenIdMode } from "../stream/token-id-reader.ts";
+import { askForTokenIds } from "../task/openai.ts";
 import type { Task } from "../task/task.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Sender } from "./worker.ts";
@@ -43,11 +45,23 @@ export interface AttemptPlan {
   exchange: Exchange;
   /** Headers of the grid for the answer, made when it is committed, from the engine's. */
   gridHeaders(engine: Headers): Headers;
+  /** The error in the caller's dialect: in a stream, and as a whole answer. */
   errorEvent(error: GridError): Uint8Array;
+  errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
+  tokenIds?: TokenIdMode | undefined;
+  /** Another endpoint could serve it, and a retry is left. */
+  retriable: boolean;
+  /** The endpoint said that it takes nothing more for so long. */
+  limited(forMs: Millis): void;
 }
 
-export type AttemptEnd = RelayEnd & { meter: StreamMeter };
+export type AttemptEnd = RelayEnd & {
+  meter: StreamMeter;
+  /** Token ids of the prompt, where they were wanted and told. */
+  promptIds?: number[] | undefined;
+};
 
 const ALREADY_OVER = new GridError("client_gone", "The client left.");
 
@@ -57,6 +71,7 @@ export class Attempt implements RelayHost, Deadline {
   private readonly context: ForwardContext;
   private readonly plan: AttemptPlan;
   private readonly relay: Relay;
+  private ids: TokenIdReader | undefined;
   private readonly sentMs: Millis;
   private call: OutCall | undefined;
   private commentMs: Millis;
@@ -74,8 +89,9 @@ export class Attempt implements RelayHost, Deadline {
     this.sentMs = context.clock();
     this.idleSinceMs = this.sentMs;
     this.commentMs = this.sentMs + context.timeouts.keepAliveCommentMs;
-    const { task, exchange } = plan;
-    this.relay = new Relay(task, exchange, this, context.limits, context.clock, this.sentMs);
+    const { task, exchange, worker } = plan;
+    const { limits, clock } = context;
+    this.relay = new Relay(task, exchange, this, limits, clock, this.sentMs, worker.dialect(task));
     this.atMs = this.nextDeadline();
   }
 
@@ -88,13 +104,27 @@ export class Attempt implements RelayHost, Deadline {
     return new Promise((resolve) => {
       this.resolve = resolve;
       if (this.early !== undefined) return resolve(this.early);
-      const { worker, task, handover } = this.plan;
-      const request = worker.outbound(task.route, task.body, task.id, task, handover);
+      const request = this.request();
+      if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
-      this.call = this.context.transport.send(request, this.relay);
+      this.call = this.context.transport.send(request, this.ids ?? this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);
     });
+  }
+
+  /** Undefined: the engine's dialect cannot say it, and the attempt is over. */
+  private request(): OutRequest | undefined {
+    const { worker, task, handover, tokenIds } = this.plan;
+    try {
+      const request = worker.outbound(task, handover);
+      if (tokenIds !== undefined) this.ids = new TokenIdReader(this.relay, tokenIds);
+      if (tokenIds === "strip") request.body = askForTokenIds(request.body as Uint8Array);
+      return request;
+    } catch (error) {
+      this.relay.lose(error as GridError);
+      return undefined;
+    }
   }
 
   /** The client left: the engine is told at once. */
@@ -135,8 +165,24 @@ export class Attempt implements RelayHost, Deadline {
     return this.plan.worker.refusal?.(status, engine);
   }
 
+  retriesResult(): boolean {
+    const { task, retriable } = this.plan;
+    if (!retriable || task.resultRetried === true) return false;
+    task.resultRetried = true;
+    return true;
+  }
+
+  answered(status: number, engine: Headers): void {
+    const forMs = this.plan.worker.limitedMs?.(status, engine) ?? 0;
+    if (forMs > 0) this.plan.limited(forMs);
+  }
+
   errorEvent(error: GridError): Uint8Array {
     return this.plan.errorEvent(error);
+  }
+
+  errorBody(error: GridError): Uint8Array {
+    return this.plan.errorBody(error);
   }
 
   progress(nowMs: Millis, content: boolean): void {
@@ -162,7 +208,7 @@ export class Attempt implements RelayHost, Deadline {
   settled(end: RelayEnd): void {
     this.over = true;
     this.context.deadlines.remove(this);
-    this.early = Object.assign(end, { meter: this.relay.meter });
+    this.early = Object.assign(end, { meter: this.relay.meter, promptIds: this.ids?.promptIds });
     this.resolve?.(this.early);
   }
 

@@ -3,12 +3,14 @@
  * what an engine does not say is `undefined`, never a made-up zero. One poller per worker, since
  * some engines' load reads are destructive (TensorRT-LLM drains a queue).
  */
+import type { Dialect } from "../grid/dialect.ts";
 import type { EndpointSpec, Phase } from "../grid/endpoint.ts";
 import type { Headers, OutRequest } from "../grid/exchange.ts";
 import type { GridError } from "../grid/errors.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Tokens } from "../grid/units.ts";
-import type { Route, Task } from "../task/task.ts";
+import type { Route } from "../task/route.ts";
+import type { Task } from "../task/task.ts";
 
 export type LoadSource = "loads" | "slots" | "metrics" | "api-ps" | "none";
 
@@ -23,6 +25,8 @@ export interface LoadSample {
   kvUsage?: number;
   /** Whole KV cache, in tokens. */
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True once after the engine's process was replaced: what it held is gone. */
   restarted?: boolean;
@@ -31,6 +35,8 @@ export interface LoadSample {
 export interface ModelInfo {
   id: string;
   contextTokens?: Tokens;
+  /** The model that it adapts (LoRA). */
+  adapterOf?: string;
 }
 
 /** What an endpoint said of itself. */
@@ -43,6 +49,8 @@ export interface Probe {
   capabilities?: number;
   version?: string;
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True: another process than at the last probe. Undefined: the engine gives no sign of it. */
   restarted?: boolean;
@@ -50,16 +58,18 @@ export interface Probe {
 
 /** The way of a request to an endpoint: what one attempt needs. */
 export interface Sender {
-  /** The request for the engine. Synchronous, no copies: it is on the way of every request. */
-  outbound(
-    route: Route,
-    body: Uint8Array,
-    requestId: string,
-    task: Task,
-    handover: Handover | undefined,
-  ): OutRequest;
+  /** What the engine is spoken to for this task: the caller's own dialect where it knows it. */
+  dialect(task: Task): Dialect;
+  /**
+   * The request for the engine. Synchronous, and no copies where the engine speaks the caller's
+   * dialect: it is on the way of every request.
+   * @throws GridError invalid_request for what the engine's dialect cannot say
+   */
+  outbound(task: Task, handover: Handover | undefined): OutRequest;
   /** Response headers of the engine that may reach the client. */
   inboundHeaders(headers: Headers): Headers;
+  /** How long the endpoint will take nothing more, by what its answer says; 0 = it will. */
+  limitedMs?(status: number, headers: Headers): Millis;
   /** What an answer that is no success means; undefined = what its status says. */
   refusal?(status: number, headers: Headers): GridError | undefined;
 }
@@ -72,6 +82,15 @@ export interface Worker extends Sender {
   probe(): Promise<Probe>;
   /** @throws GridError when no source answered. */
   load(): Promise<LoadSample>;
+  /**
+   * Token ids of a request's prompt, without generating. Undefined: the engine has no such route.
+   * @throws GridError when it has and did not answer well
+   */
+  tokenize?(task: Task): Promise<number[] | undefined>;
+  /** It has such a route, as far as is known. */
+  tokenizes?(route: Route): boolean;
+  /** It takes `return_token_ids`. */
+  readonly returnsTokenIds?: boolean;
 }
 
 /** Told by `watch.ts`; `state` and `feedback` listen. */

@@ -15,7 +15,8 @@ export type MemberState = "alive" | "suspect" | "down" | "left";
 export type GossipEvent =
   /** A member's state, epoch or incarnation changed, as this PoP sees it. */
   | { type: "member"; nid: Nid; state: MemberState; epoch: number; inc: number }
-  | { type: "routable"; nid: Nid; routable: boolean }
+  /** Suspect: not routable, but reachable. Link broken or silent: neither. */
+  | { type: "routable"; nid: Nid; routable: boolean; reachable: boolean }
   | { type: "hot"; nid: Nid }
   | { type: "cold"; nid: Nid; key: string; value: Uint8Array | null }
   /** A followed PoP's digest changed; `snapshot`: `added` is all of it. Members as in prefix.ts. */

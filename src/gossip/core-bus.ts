@@ -1,32 +1,38 @@
 /**
- * The FleetBus on a gossip core. The carrier of the core (a mesh of sockets, the simulator) lends
- * `carry`, which runs an input and does its effects, and hands every event to `hear`.
+ * The FleetBus on a gossip core. Who carries the core (a mesh of sockets, the simulator) says how
+ * an input is run and its effects are done (`carry`), and hands every event to `hear`.
  */
 import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Effect, GossipEvent } from "./context.ts";
 import { type GossipCore, HOT_KEY } from "./core.ts";
-import type { Answerer, FleetBus, FleetEvent, FleetStats } from "./fleet-bus.ts";
+import type { Answerer, FleetBus, FleetEvent, FleetLimits, FleetStats } from "./fleet-bus.ts";
 import type { Nid } from "./identity.ts";
 import type { PrefixView } from "./prefix.ts";
-import type { MemberView } from "./view.ts";
+import { LOAD_OVERHEAD_BYTES } from "./own-state.ts";
+import { type MemberView, viewOf } from "./view.ts";
 
-/** Runs an input of the core now and does the effects. */
-export type Carry = (input: (core: GossipCore, nowMs: Millis) => Effect[]) => void;
+export type Input = (core: GossipCore, nowMs: Millis) => Effect[];
 
-export class CoreBus implements FleetBus {
-  private readonly core: GossipCore;
-  private readonly clock: Clock;
-  private readonly carry: Carry;
+export abstract class CoreBus implements FleetBus {
+  readonly limits: FleetLimits;
+  protected readonly core: GossipCore;
+  protected readonly clock: Clock;
   private readonly listeners = new Set<(event: FleetEvent) => void>();
   private readonly waiting = new Map<number, (body: Uint8Array | undefined) => void>();
   private answerer: Answerer | undefined;
 
-  constructor(core: GossipCore, clock: Clock, carry: Carry) {
+  constructor(core: GossipCore, clock: Clock) {
     this.core = core;
     this.clock = clock;
-    this.carry = carry;
+    const { hotBytes, maxSubscriptions } = core.context.limits;
+    this.limits = { loadBytes: hotBytes - LOAD_OVERHEAD_BYTES, subscriptions: maxSubscriptions };
   }
+
+  /** Runs an input of the core now and does the effects. */
+  protected abstract carry(input: Input): void;
+
+  abstract leave(): Promise<void>;
 
   get nid(): Nid {
     return this.core.nid;
@@ -43,6 +49,11 @@ export class CoreBus implements FleetBus {
 
   view(): readonly MemberView[] {
     return this.core.view(this.clock());
+  }
+
+  member(nid: Nid): MemberView | undefined {
+    const member = this.core.members.byNid.get(nid);
+    return member && viewOf(member, this.clock());
   }
 
   watch(listener: (event: FleetEvent) => void): () => void {
@@ -83,14 +94,12 @@ export class CoreBus implements FleetBus {
     this.answerer = answerer;
   }
 
-  leave(): void {
-    this.carry((core, nowMs) => core.leave(nowMs));
-  }
-
   stats(): FleetStats {
     const { members, links, context } = this.core;
-    const counters = new Map(context.counters);
-    return { links: links.size, members: members.byNid.size, live: members.liveCount, counters };
+    const counted = [...context.counters].map(([name, count]) => [`core.${name}`, count]);
+    const { byNid, liveCount } = members;
+    const held = { links: links.size, members: byNid.size, alive: liveCount };
+    return { ...held, ...Object.fromEntries(counted) };
   }
 
   /** Takes an event of the core, after its effects are done. */
@@ -114,6 +123,5 @@ export class CoreBus implements FleetBus {
   }
 }
 
-function isFleetEvent(event: GossipEvent): event is GossipEvent & FleetEvent {
-  return ["member", "routable", "hot", "cold", "prefix"].includes(event.type);
-}
+const isFleetEvent = (event: GossipEvent): event is GossipEvent & FleetEvent =>
+  event.type !== "epoch" && event.type !== "call" && event.type !== "answer";

@@ -306,7 +306,9 @@ export class GossipCore {
   private takePong(link: Link, sentMs: number): void {
     link.addRtt((Math.floor(this.context.nowMs) - sentMs) | 0);
     const member = this.members.byNid.get(link.peer as Nid);
-    if (member !== undefined) member.rttMs = link.rttMs;
+    if (member === undefined) return;
+    member.rttMs = link.rttMs;
+    member.jitterMs = link.jitterMs;
   }
 
   private takeClaim(link: Link, claim: Claim): void {

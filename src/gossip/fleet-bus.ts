@@ -12,18 +12,24 @@ import type { MemberView } from "./view.ts";
 
 export type FleetEvent =
   | { type: "member"; nid: Nid; state: MemberState }
-  | { type: "routable"; nid: Nid; routable: boolean }
+  | { type: "routable"; nid: Nid; routable: boolean; reachable: boolean }
   | { type: "hot"; nid: Nid }
   /** Null: the key is deleted. */
   | { type: "cold"; nid: Nid; key: string; value: Uint8Array | null }
-  | { type: "prefix"; nid: Nid };
+  /** A followed PoP's prefixes changed; `snapshot`: `added` is all of them. */
+  | { type: "prefix"; nid: Nid; snapshot: boolean; added: number[]; removed: number[] }
+  /** For logs: this PoP accused a member; a peer or a statement was turned away. */
+  | { type: "accused"; nid: Nid }
+  | { type: "refused"; reason: string; nid: Nid | undefined };
 
-export interface FleetStats {
-  links: number;
-  members: number;
-  live: number;
-  /** Counters by name: `schema`, `forged`, `banned`, `rate`, ... */
-  counters: ReadonlyMap<string, number>;
+/** Counts by name: `links`, `members`, `alive`, what the carrier has (`bytesOut`), `core.*`. */
+export type FleetStats = Record<string, number>;
+
+export interface FleetLimits {
+  /** A load report, bytes. */
+  loadBytes: number;
+  /** PoPs whose prefixes can be followed at once. */
+  subscriptions: number;
 }
 
 /** Answers a peer's question; undefined or a rejection: refused. */
@@ -35,12 +41,15 @@ export type Answerer = (
 
 export interface FleetBus {
   readonly nid: Nid;
+  readonly limits: FleetLimits;
   /** This PoP's load. Lossy, the newest wins. @throws RangeError when over the limits */
   publishHot(content: Uint8Array): void;
   /** Sets or, with null, deletes a key of this PoP. @throws RangeError when over the limits */
   setCold(key: string, value: Uint8Array | null): void;
   /** All members with the age of what is known of them; this PoP included. */
   view(): readonly MemberView[];
+  /** One of them; undefined: never heard of, or forgotten. */
+  member(nid: Nid): MemberView | undefined;
   /** Every change from now on, in order per member. Returns what ends it. */
   watch(listener: (event: FleetEvent) => void): () => void;
   /** Chunks that came into and went out of this PoP's caches. */
@@ -57,7 +66,7 @@ export interface FleetBus {
   ): Promise<Uint8Array | undefined>;
   /** Who answers peers' questions; one. Without it they are refused. */
   answerWith(answerer: Answerer): void;
-  /** Says good-bye: peers send no new work from then on. */
-  leave(): void;
+  /** Says good-bye: peers send no new work from then on. Resolves when it is out. */
+  leave(): Promise<void>;
   stats(): FleetStats;
 }

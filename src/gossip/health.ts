@@ -1,8 +1,8 @@
 /**
  * Who is dead. Any frame is a heartbeat; a link silent for 1.5 s, or broken without a last word,
  * is dead to this PoP at once and gives a signed accusation. What the fleet concludes needs two
- * accusers (`members.ts`). A PoP that was itself stalled starts every deadline anew and accuses
- * nobody for a while: its ears were shut, not the others' mouths.
+ * accusers (`members.ts`). A PoP that was itself stalled does not count that time as silence of
+ * others and accuses nobody for a while: its ears were shut, not the others' mouths.
  */
 import type { Millis } from "../grid/units.ts";
 import type { Context, LinkId } from "./context.ts";
@@ -45,11 +45,16 @@ export class Health {
   /** Before every input: was this PoP asleep since its last tick? */
   notice(): void {
     const { nowMs, limits } = this.context;
-    if (nowMs - this.dueMs <= limits.stallMs) return;
+    const lateMs = nowMs - this.dueMs;
+    if (lateMs <= limits.stallMs) return;
     this.context.count("stalls");
     this.dueMs = nowMs;
     this.quietUntilMs = nowMs + limits.silenceMs;
-    for (const link of this.links.values()) link.lastReceivedMs = nowMs;
+    // The stall itself is no silence of the peer's; what came before it is. Were silence counted
+    // from zero, a PoP short of CPU would need seconds to notice a peer that hangs.
+    for (const link of this.links.values()) {
+      link.lastReceivedMs = Math.min(nowMs, link.lastReceivedMs + lateMs);
+    }
     for (const member of this.members.others()) {
       member.newsMs = nowMs;
       if (member.state === "suspect") member.sinceMs = nowMs;

@@ -54,9 +54,13 @@ export interface Member {
   linkDeadMs: Millis;
   /** Neither a link nor news of it for long: not routable for us. */
   stale: boolean;
+  /** Live, and neither `linkDead` nor `stale`: what was sent there may still come back. */
+  reachable: boolean;
+  /** Reachable and not suspect: new work may go there. */
   routable: boolean;
   /** Least round trip measured to it; undefined: never. */
   rttMs: Millis | undefined;
+  jitterMs: Millis;
   dialAttempts: number;
   dialAtMs: Millis;
   /** We told somebody that it is down, last. */
@@ -167,10 +171,12 @@ export class MemberTable {
   }
 
   updateRoutable(member: Member): void {
-    const routable = member.state === "alive" && !member.linkDead && !member.stale;
-    if (routable === member.routable) return;
+    const reachable = this.isLive(member) && !member.linkDead && !member.stale;
+    const routable = reachable && member.state === "alive";
+    if (routable === member.routable && reachable === member.reachable) return;
     member.routable = routable;
-    this.context.event({ type: "routable", nid: member.nid, routable });
+    member.reachable = reachable;
+    this.context.event({ type: "routable", nid: member.nid, routable, reachable });
   }
 
   /** Forgets graves older than a day. */
@@ -230,8 +236,10 @@ export class MemberTable {
       linkDead: false,
       linkDeadMs: 0,
       stale: false,
+      reachable: false,
       routable: false,
       rttMs: undefined,
+      jitterMs: 0,
       dialAttempts: 0,
       dialAtMs: nowMs,
       toldMs: Number.NEGATIVE_INFINITY,

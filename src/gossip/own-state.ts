@@ -11,6 +11,8 @@ import type { MemberTable } from "./members.ts";
 import type { Spread } from "./spread.ts";
 import { type Claim, MAX_KEY_BYTES, makeClaim, makeCold } from "./statement.ts";
 
+/** Room that a frame keeps beside a load report's content: signature, numbers, header. */
+export const LOAD_OVERHEAD_BYTES = 160;
 const REFUTE_MS = 500;
 const REJOIN_MS = 5000;
 
@@ -36,8 +38,9 @@ export class OwnState {
   /** New load: sent now, or when the last report is 250 ms old. Equal content is no change. */
   setLoad(content: Uint8Array): void {
     const { hotBytes, hotMinMs } = this.context.limits;
-    if (content.length > hotBytes - 160) {
-      throw new RangeError(`load report of ${content.length} bytes is over ${hotBytes - 160}`);
+    const mostBytes = hotBytes - LOAD_OVERHEAD_BYTES;
+    if (content.length > mostBytes) {
+      throw new RangeError(`load report of ${content.length} bytes is over ${mostBytes}`);
     }
     if (this.load !== undefined && sameBytes(this.load, content)) return;
     this.load = content.slice();

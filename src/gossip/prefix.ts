@@ -22,7 +22,7 @@ const SNAPSHOT_AGAIN_MS = 2000;
 /** What this PoP knows of another's caches. Read only. */
 export interface PrefixView {
   hashes: ReadonlySet<number>;
-  /** When it was last brought up to date. */
+  /** Until when it is known to be complete, at most one period of deltas ago on an open link. */
   updatedMs: Millis;
   count: number;
   /** Changes per second. */
@@ -84,7 +84,13 @@ export class Prefixes {
   view(nid: Nid): PrefixView | undefined {
     const held = this.following.get(nid);
     if (held === undefined || held.seq < 0 || held.missing > 0) return undefined;
-    const { hashes, updatedMs, count, churnPerS } = held;
+    const { hashes, count, churnPerS } = held;
+    let { updatedMs } = held;
+    // Frames of a link come in order: without a change since, it is as fresh as the link.
+    for (const link of this.links.values()) {
+      if (link.peer !== nid || !link.open) continue;
+      updatedMs = Math.max(updatedMs, link.lastReceivedMs - this.context.limits.prefixMs);
+    }
     return { hashes, updatedMs, count, churnPerS };
   }
 

@@ -19,6 +19,10 @@ function groups<T>(items: number, size: number, read: () => T): T[] {
 
 const readNid = (reader: Reader): Nid => nidFromBytes(reader.bin(8, 8));
 
+/** A ref is a slot of the sender's member table, so a link never binds more of them than that. */
+const readRef = (reader: Reader, limits: GossipLimits): number =>
+  reader.int(0, limits.maxMembers - 1);
+
 function readHello(reader: Reader): Frame {
   const version = reader.int(1, 255);
   const gridId = reader.str(1, 64);
@@ -41,7 +45,7 @@ function readHot(reader: Reader, items: number, limits: GossipLimits): Frame {
   const sentMs = reader.int(0, 0xffffffff);
   if (items - 1 > 4 * MAX_HOT) throw new SchemaError(`more than ${MAX_HOT} load reports`);
   const hot = groups(items - 1, 4, () => ({
-    ref: reader.int(0, 0xffff),
+    ref: readRef(reader, limits),
     seq: reader.int(1),
     ageMs: reader.int(0, 0xffffff) * 10,
     payload: reader.bin(0, limits.hotBytes),
@@ -144,7 +148,7 @@ function readRare(kind: number, reader: Reader, items: number, limits: GossipLim
       return {
         kind: "alias",
         aliases: groups(items, 3, () => ({
-          ref: reader.int(0, 0xffff),
+          ref: readRef(reader, limits),
           nid: readNid(reader),
           epoch: reader.int(1),
         })),
@@ -164,7 +168,7 @@ function readRare(kind: number, reader: Reader, items: number, limits: GossipLim
         body: callBody(reader, limits),
       };
     case 20:
-      return { kind: "rebind", refs: groups(items, 1, () => reader.int(0, 0xffff)) };
+      return { kind: "rebind", refs: groups(items, 1, () => readRef(reader, limits)) };
     default:
       throw new SchemaError(`unknown frame ${kind}`);
   }

@@ -10,6 +10,8 @@ export interface MemberView {
   state: MemberState;
   /** Alive, and no link of ours to it is broken: new work may go there. */
   routable: boolean;
+  /** Live, and no link of ours to it is broken: what runs there may still end well. */
+  reachable: boolean;
   epoch: number;
   inc: number;
   address: string;
@@ -19,8 +21,10 @@ export interface MemberView {
   capacity: number;
   /** Least round trip measured to it; undefined: no link yet. */
   rttMs: Millis | undefined;
-  /** Its last load report and how old that is; never told too young. */
-  load: { seq: number; ageMs: Millis; content: Uint8Array } | undefined;
+  /** How much longer than that the last round trips took, on average. */
+  jitterMs: Millis;
+  /** Its last load report, how old that is and when it was made, never told too young. */
+  load: { seq: number; ageMs: Millis; atMs: Millis; content: Uint8Array } | undefined;
   cold: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -34,6 +38,7 @@ export function viewOf(member: Member, nowMs: Millis): MemberView {
     nid: member.nid,
     state: member.state,
     routable: member.routable,
+    reachable: member.reachable,
     epoch: claim.epoch,
     inc: claim.inc,
     address: claim.address,
@@ -41,9 +46,11 @@ export function viewOf(member: Member, nowMs: Millis): MemberView {
     roles: certificate.roles,
     capacity: certificate.capacity,
     rttMs: member.rttMs,
+    jitterMs: member.jitterMs,
     load: hot && {
       seq: hot.seq,
       ageMs: hot.ageMs + nowMs - hot.receivedMs,
+      atMs: hot.receivedMs - hot.ageMs,
       content: hot.content,
     },
     cold,

@@ -5,6 +5,7 @@
  * names to one string each; repeated headers are joined with ", ".
  */
 import type { GridError } from "./errors.ts";
+import type { Upgrade } from "./socket.ts";
 import type { Millis } from "./units.ts";
 
 export type Headers = Record<string, string>;
@@ -17,6 +18,8 @@ export interface Exchange {
   readonly headers: Headers;
   /** Address of the other end of the connection, where the runtime tells. */
   readonly remoteAddress?: string | undefined;
+  /** Where the client asks for a WebSocket: take it, or answer like any other request. */
+  readonly upgrade?: Upgrade | undefined;
   /**
    * The whole body, at most `limitBytes`, within `timeoutMs`. Call once.
    * @throws GridError payload_too_large, request_timeout, client_gone

@@ -3,7 +3,7 @@
  * with or without its machine, start again with or without its disk, and be paused: then all that
  * comes, timers too, waits in order until it wakes.
  */
-import { CoreBus } from "../gossip/core-bus.ts";
+import { CoreBus, type Input } from "../gossip/core-bus.ts";
 import type { Effect, GossipEvent, GossipOptions, TimerId } from "../gossip/context.ts";
 import { GossipCore } from "../gossip/core.ts";
 import type { Nid } from "../gossip/identity.ts";
@@ -19,12 +19,30 @@ export const FRAME_OVERHEAD = 138;
 /** Sees every input after its effects are done. */
 export type Watcher = (carrier: Carrier, events: readonly GossipEvent[]) => void;
 
+/** What the rest of a simulated process would see of the grid. */
+class SimBus extends CoreBus {
+  private readonly carrier: Carrier;
+
+  constructor(carrier: Carrier, core: GossipCore, clock: SimClock) {
+    super(core, () => clock.nowMs);
+    this.carrier = carrier;
+  }
+
+  async leave(): Promise<void> {
+    this.carry((core, nowMs) => core.leave(nowMs));
+  }
+
+  /** A bus of an earlier process is silent. */
+  protected carry(input: Input): void {
+    if (this.carrier.core === this.core) this.carrier.act(input);
+  }
+}
+
 export class Carrier implements NetworkHost {
   readonly index: number;
   readonly address: string;
   readonly nid: Nid;
   core: GossipCore;
-  /** What the rest of this process would see of the grid. */
   bus: CoreBus;
   state: ProcessState = "ended";
   /** What its disk holds. */
@@ -60,7 +78,7 @@ export class Carrier implements NetworkHost {
     this.makeOptions = makeOptions;
     this.watcher = watcher;
     this.core = new GossipCore(makeOptions(this));
-    this.bus = this.makeBus();
+    this.bus = new SimBus(this, this.core, this.clock);
     network.hosts[index] = this;
   }
 
@@ -76,7 +94,7 @@ export class Carrier implements NetworkHost {
   start(): void {
     this.state = "running";
     this.core = new GossipCore(this.makeOptions(this));
-    this.bus = this.makeBus();
+    this.bus = new SimBus(this, this.core, this.clock);
     this.input(() => this.core.start(this.clock.nowMs));
   }
 
@@ -117,7 +135,7 @@ export class Carrier implements NetworkHost {
   }
 
   /** An input of the PoP itself: `act((core, now) => core.setLocal(...))`. */
-  act(input: (core: GossipCore, nowMs: Millis) => Effect[]): void {
+  act(input: Input): void {
     if (this.state === "running") this.input(() => input(this.core, this.clock.nowMs));
   }
 
@@ -161,18 +179,6 @@ export class Carrier implements NetworkHost {
     }
     for (const event of events) this.bus.hear(event);
     this.watcher(this, events);
-  }
-
-  private makeBus(): CoreBus {
-    const { core } = this;
-    return new CoreBus(
-      core,
-      () => this.clock.nowMs,
-      (input) => {
-        // A bus of an earlier process is silent.
-        if (this.core === core) this.act(input);
-      },
-    );
   }
 
   private send(link: number, bytes: Uint8Array): void {

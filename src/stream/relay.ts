@@ -10,10 +10,16 @@ import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers, OutHandler } from "../grid/exchange.ts";
 import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";
+import type { Dialect } from "../grid/dialect.ts";
 import type { Task } from "../task/task.ts";
+import { commitStreamHead, isEventStream, isJson } from "./answer-head.ts";
+import { join } from "./bytes.ts";
+import { Codec } from "./codec.ts";
 import { StreamMeter } from "./meter.ts";
-import { SseTap } from "./tap.ts";
-import { type Usage, usageOfBody } from "./usage.ts";
+import { failureOf } from "./refusal.ts";
+import { type Fault, RETRIED } from "./result-check.ts";
+import type { SseTap } from "./tap.ts";
+import type { Usage } from "./usage.ts";
 
 export interface RelayLimits {
   /** Bytes held back before the client sees anything. */
@@ -25,11 +31,15 @@ export interface RelayLimits {
 }
 
 /** How an attempt ended. `failed`: the client saw nothing, another endpoint may try. */
-export type RelayEnd =
+export type RelayEnd = (
   | { kind: "done"; usage: Usage | undefined; status: number }
   | { kind: "failed"; error: GridError }
   | { kind: "broken"; error: GridError; usage: Usage | undefined }
-  | { kind: "gone"; usage: Usage | undefined };
+  | { kind: "gone"; usage: Usage | undefined }
+) & {
+  /** What was wrong with a whole result, given out or not. */
+  faults?: readonly Fault[];
+};
 
 /** What the relay needs from the attempt around it. */
 export interface RelayHost {
@@ -37,8 +47,14 @@ export interface RelayHost {
   headers(engine: Headers): Headers;
   /** What an answer that is no success means, where its sender says so beside the status. */
   refusal?(status: number, engine: Headers): GridError | undefined;
+  /** The head came, whatever it says. */
+  answered?(status: number, engine: Headers): void;
+  /** A result that is none may be tried elsewhere. Asked once; says yes once per request. */
+  retriesResult?(): boolean;
   /** Makes the typed error event of the caller's dialect. */
   errorEvent(error: GridError): Uint8Array;
+  /** Makes the body of an answer that is an error, in the caller's dialect. */
+  errorBody(error: GridError): Uint8Array;
   /** Bytes came: the stream is alive. `content` once the first content token was seen. */
   progress(nowMs: Millis, content: boolean): void;
   /** First content token, once. */
@@ -55,13 +71,8 @@ type Mode = "waiting" | "events" | "body" | "through" | "refused" | "over";
 
 /** Bytes of an engine's error answer that are read for the message. */
 const ERROR_BYTES_MAX = 64 * 1024;
-const DONE_EVENT = new TextEncoder().encode("data: [DONE]\n\n");
 const KEEP_ALIVE_COMMENT = new TextEncoder().encode(": keep-alive\n\n");
-const SSE_HEADERS: Headers = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-cache",
-  "x-accel-buffering": "no",
-};
+const NOTHING = new Uint8Array(0);
 
 export class Relay implements OutHandler {
   readonly meter: StreamMeter;
@@ -71,13 +82,16 @@ export class Relay implements OutHandler {
   private readonly host: RelayHost;
   private readonly limits: RelayLimits;
   private readonly clock: Clock;
-  private readonly tap: SseTap | undefined;
+  private readonly stream: boolean;
+  private readonly codec: Codec;
+  private tap: SseTap | undefined;
   private mode: Mode = "waiting";
   private status = 0;
   private engineHeaders: Headers = {};
   private held: Uint8Array[] = [];
   private heldSize = 0;
   private contentTold = false;
+  private faults: readonly Fault[] = [];
 
   constructor(
     task: Task,
@@ -86,29 +100,27 @@ export class Relay implements OutHandler {
     limits: RelayLimits,
     clock: Clock,
     sentMs: Millis,
+    engine: Dialect,
   ) {
+    this.stream = task.stream;
+    this.codec = new Codec(task, engine);
     this.exchange = exchange;
     this.host = host;
     this.limits = limits;
     this.clock = clock;
     this.meter = new StreamMeter(sentMs);
-    this.tap = task.stream
-      ? new SseTap({
-          route: task.route,
-          dropUsage: task.usageAdded,
-          choices: task.choices,
-          maxEventBytes: limits.eventBytes,
-        })
-      : undefined;
   }
 
   onHead(status: number, headers: Headers): void {
     if (this.mode === "over") return;
     this.status = status;
     this.engineHeaders = headers;
+    this.host.answered?.(status, headers);
     if (status < 200 || status >= 300) this.mode = "refused";
-    else if (this.tap !== undefined && isEventStream(headers)) this.mode = "events";
-    else if (isJson(headers)) this.mode = "body";
+    else if (this.stream && isEventStream(headers)) {
+      this.tap = this.codec.tap(headers, this.limits.eventBytes);
+      this.mode = "events";
+    } else if (isJson(headers)) this.mode = "body";
     else {
       const type = (headers["content-type"] as string).slice(0, 60);
       return this.giveUp(new GridError("bad_response", `The endpoint answered with '${type}'.`));
@@ -183,7 +195,7 @@ export class Relay implements OutHandler {
 
   /** Shows a waiting client of a stream that its request lives. Content stays retriable. */
   keepAlive(): void {
-    if (this.tap === undefined || this.contentTold || this.mode === "over") return;
+    if (!this.stream || this.contentTold || this.mode === "over") return;
     commitStreamHead(this.exchange, this.host.headers({}));
     this.exchange.write(KEEP_ALIVE_COMMENT);
   }
@@ -203,7 +215,10 @@ export class Relay implements OutHandler {
     this.meter.onContent(tap.contentEvents - before, nowMs);
     if (this.contentTold) {
       this.host.progress(nowMs, true);
-      return out === undefined || this.forward(out);
+      const more = out === undefined || this.forward(out);
+      if (tap.error === undefined || tap.errorForwarded) return more;
+      this.giveUp(new GridError("endpoint_error", tap.error.message));
+      return true;
     }
     return this.beforeContent(tap, out, nowMs);
   }
@@ -244,7 +259,8 @@ export class Relay implements OutHandler {
       const error = new GridError("endpoint_error", tap.error.message);
       return this.settle({ kind: "broken", error, usage: tap.usage });
     }
-    this.exchange.end(tap.doneSeen ? undefined : DONE_EVENT);
+    this.exchange.end(tap.complete());
+    this.faults = this.codec.faultsOf(tap);
     this.settle({ kind: "done", usage: tap.usage, status: this.status });
   }
 
@@ -253,6 +269,7 @@ export class Relay implements OutHandler {
     this.meter.onBytes(chunk.byteLength, nowMs);
     this.host.progress(nowMs, false);
     this.hold(chunk);
+    if (this.codec.translates) return this.boundBody();
     if (this.heldSize <= this.limits.heldBytes) return true;
     this.mode = "through";
     this.tellContent(nowMs);
@@ -264,17 +281,34 @@ export class Relay implements OutHandler {
     const nowMs = this.clock();
     this.meter.onBytes(chunk.byteLength, nowMs);
     this.host.progress(nowMs, true);
-    if (this.meter.bytes <= this.limits.responseBytes) return this.forward(chunk);
+    return this.boundBody() ? this.forward(chunk) : true;
+  }
+
+  /** False: the answer is too long and was given up. */
+  private boundBody(): boolean {
     const { responseBytes } = this.limits;
+    if (this.meter.bytes <= responseBytes) return true;
     this.giveUp(new GridError("bad_response", `The answer is over ${responseBytes} bytes.`));
-    return true;
+    return false;
   }
 
   private bodyEnd(): void {
-    const body = join(this.held, this.heldSize);
+    const whole = join(this.held) ?? NOTHING;
     const promised = this.engineHeaders["content-length"];
-    if (promised !== undefined && Number(promised) !== body.byteLength) {
+    if (promised !== undefined && Number(promised) !== whole.byteLength) {
       return this.lose(new GridError("truncated", "The endpoint's answer was cut short."));
+    }
+    let result: ReturnType<Codec["plain"]>;
+    try {
+      result = this.codec.plain(whole, this.engineHeaders);
+    } catch (error) {
+      return this.lose(error as GridError);
+    }
+    const { body, faults } = result;
+    this.faults = faults;
+    if (RETRIED.some((fault) => faults.includes(fault)) && this.host.retriesResult?.() === true) {
+      const message = `The endpoint's result is not what was asked for (${faults.join(", ")}).`;
+      return this.lose(new GridError("invalid_result", message));
     }
     this.tellContent(this.clock());
     const headers = this.host.headers(this.engineHeaders);
@@ -287,7 +321,8 @@ export class Relay implements OutHandler {
     headers["content-length"] = String(body.byteLength);
     this.exchange.head(this.status, headers);
     this.exchange.end(body);
-    this.settle({ kind: "done", usage: usageOfBody(body), status: this.status });
+    const usage = this.codec.usage(whole);
+    this.settle({ kind: "done", usage, status: this.status });
   }
 
   /** A plain answer is content as a whole: first token and last are one. */
@@ -298,30 +333,24 @@ export class Relay implements OutHandler {
   }
 
   private refusedEnd(): void {
-    const body = join(this.held, this.heldSize);
-    const refusal = this.host.refusal?.(this.status, this.engineHeaders);
-    if (refusal !== undefined) return this.lose(refusal);
-    if (!isCallersFault(this.status)) {
-      const busy = this.status === 429 || this.status === 503;
-      const retryAfterS = Number(this.engineHeaders["retry-after"]) || undefined;
-      return this.lose(
-        new GridError(
-          busy ? "endpoint_busy" : "endpoint_error",
-          `The endpoint answered ${this.status}.`,
-          { retryAfterS, status: this.status === 429 ? 429 : undefined },
-        ),
-      );
-    }
+    const body = join(this.held) ?? NOTHING;
+    const said = this.host.refusal?.(this.status, this.engineHeaders);
+    if (said !== undefined) return this.lose(said);
+    const failure = failureOf(this.status, this.engineHeaders);
+    if (failure !== undefined) return this.lose(failure);
     if (this.exchange.headSent) {
       const message = `The endpoint refused the request with status ${this.status}.`;
       this.exchange.end(this.host.errorEvent(new GridError("endpoint_rejected", message)));
       return this.settle({ kind: "done", usage: undefined, status: this.status });
     }
     // The engine refuses the request itself: its own words serve the caller best.
+    const words = this.codec.translates
+      ? this.host.errorBody(this.codec.refusal(body, this.status))
+      : body;
     const headers = this.host.headers(this.engineHeaders);
-    headers["content-length"] = String(body.byteLength);
+    headers["content-length"] = String(words.byteLength);
     this.exchange.head(this.status, headers);
-    this.exchange.end(body);
+    this.exchange.end(words);
     this.settle({ kind: "done", usage: undefined, status: this.status });
   }
 
@@ -331,7 +360,7 @@ export class Relay implements OutHandler {
   }
 
   private release(): boolean {
-    const bytes = join(this.held, this.heldSize);
+    const bytes = join(this.held) ?? NOTHING;
     this.held = [];
     this.heldSize = 0;
     return bytes.byteLength === 0 || this.forward(bytes);
@@ -349,44 +378,8 @@ export class Relay implements OutHandler {
 
   private settle(end: RelayEnd): void {
     this.mode = "over";
+    if (this.faults.length > 0) end.faults = this.faults;
     this.held = [];
     this.host.settled(end);
   }
-}
-
-export function commitStreamHead(exchange: Exchange, headers: Headers): void {
-  if (exchange.headSent) return;
-  Object.assign(headers, SSE_HEADERS);
-  delete headers["content-length"];
-  exchange.head(200, headers);
-}
-
-function isEventStream(headers: Headers): boolean {
-  return headers["content-type"]?.startsWith("text/event-stream") ?? false;
-}
-
-/** A page of some balancer in front of the engine is no answer, whatever its status. */
-function isJson(headers: Headers): boolean {
-  const type = headers["content-type"];
-  return type === undefined || type.includes("json");
-}
-
-/**
- * 4xx that says the request itself is wrong. Not so: 401, 403 and 404 (our key, our knowledge of
- * its models), 408 and 429 (its load): another endpoint may serve.
- */
-function isCallersFault(status: number): boolean {
-  if (status < 400 || status >= 500) return false;
-  return ![401, 402, 403, 404, 405, 407, 408, 421, 425, 429].includes(status);
-}
-
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
 }

@@ -6,12 +6,17 @@
  * `{"usage":{` are a key and never text of the model.
  */
 import type { Tokens } from "../grid/units.ts";
+import { codes, startsWith } from "./bytes.ts";
 
 export interface Usage {
   promptTokens: Tokens;
   completionTokens: Tokens;
-  /** `prompt_tokens_details.cached_tokens`; undefined when the engine does not say. */
+  /** Of the prompt, read from a cache; undefined when the engine does not say. */
   cachedTokens?: Tokens;
+  /** Of the prompt, written to a cache at a price. */
+  cacheWriteTokens?: Tokens;
+  /** Of the completion, spent on reasoning. */
+  reasoningTokens?: Tokens;
 }
 
 /** How far from either end the object is looked for by bytes. */
@@ -21,7 +26,6 @@ const USAGE_BYTES_MAX = 4096;
 /** Largest answer that is parsed whole when the bytes did not show the object. */
 const PARSE_BYTES_MAX = 256 * 1024;
 
-const KEY = [0x22, 0x75, 0x73, 0x61, 0x67, 0x65, 0x22]; // "usage" with its quotation marks
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
@@ -42,13 +46,22 @@ export function usageOf(value: unknown): Usage | undefined {
   if (promptTokens === undefined) return undefined;
   // An embeddings answer has no completion tokens.
   const usage: Usage = { promptTokens, completionTokens: tokensOf(fields.completion_tokens) ?? 0 };
-  const details = fields.prompt_tokens_details;
-  if (typeof details === "object" && details !== null) {
-    const cached = tokensOf((details as Record<string, unknown>).cached_tokens);
-    if (cached !== undefined) usage.cachedTokens = Math.min(cached, promptTokens);
-  }
+  const prompt = detailOf(fields.prompt_tokens_details, "cached_tokens");
+  if (prompt !== undefined) usage.cachedTokens = Math.min(prompt, promptTokens);
+  const written = detailOf(fields.prompt_tokens_details, "cache_write_tokens");
+  if (written !== undefined) usage.cacheWriteTokens = Math.min(written, promptTokens);
+  const reasoning = detailOf(fields.completion_tokens_details, "reasoning_tokens");
+  if (reasoning !== undefined) usage.reasoningTokens = reasoning;
   return usage;
 }
+
+function detailOf(details: unknown, name: string): number | undefined {
+  if (typeof details !== "object" || details === null) return undefined;
+  return tokensOf((details as Record<string, unknown>)[name]);
+}
+
+/** Reads a parsed usage object of one dialect. */
+export type UsageOf = (value: unknown) => Usage | undefined;
 
 function isSpace(byte: number): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
@@ -72,12 +85,12 @@ function closingBrace(bytes: Uint8Array, from: number): number {
 }
 
 /** The usage object whose key starts at `at`, if there is one. */
-function usageAt(bytes: Uint8Array, at: number): Usage | undefined {
-  for (let i = 0; i < KEY.length; i++) if (bytes[at + i] !== KEY[i]) return undefined;
+function usageAt(bytes: Uint8Array, at: number, key: Uint8Array, read: UsageOf): Usage | undefined {
+  if (!startsWith(bytes, at, key)) return undefined;
   let before = at - 1;
   while (before >= 0 && isSpace(bytes[before])) before--;
   if (before < 0 || (bytes[before] !== COMMA && bytes[before] !== OPEN)) return undefined;
-  let after = at + KEY.length;
+  let after = at + key.length;
   while (isSpace(bytes[after])) after++;
   if (bytes[after++] !== COLON) return undefined;
   while (isSpace(bytes[after])) after++;
@@ -85,17 +98,17 @@ function usageAt(bytes: Uint8Array, at: number): Usage | undefined {
   const end = closingBrace(bytes, after);
   if (end < 0) return undefined;
   try {
-    return usageOf(JSON.parse(decoder.decode(bytes.subarray(after, end))));
+    return read(JSON.parse(decoder.decode(bytes.subarray(after, end))));
   } catch {
     return undefined;
   }
 }
 
-function usageByParse(bytes: Uint8Array): Usage | undefined {
+function usageByParse(bytes: Uint8Array, name: string, read: UsageOf): Usage | undefined {
   try {
     const body: unknown = JSON.parse(decoder.decode(bytes));
     if (typeof body !== "object" || body === null) return undefined;
-    return usageOf((body as Record<string, unknown>).usage);
+    return read((body as Record<string, unknown>)[name]);
   } catch {
     return undefined;
   }
@@ -103,27 +116,32 @@ function usageByParse(bytes: Uint8Array): Usage | undefined {
 
 /**
  * Usage of a whole answer that was not streamed.
- * @param bytes the JSON body of a chat, completions or embeddings answer
+ * @param bytes the JSON body of an answer
+ * @param read reads the usage object of its dialect
+ * @param name its key
  * @param parseBytesMax largest body that may be parsed whole when the quick search finds nothing
  * @returns undefined when the answer has no usage, or it cannot be found at bounded cost
  */
 export function usageOfBody(
   bytes: Uint8Array,
+  read: UsageOf = usageOf,
+  name = "usage",
   parseBytesMax: number = PARSE_BYTES_MAX,
 ): Usage | undefined {
+  const key = codes(`"${name}"`);
   const tail = Math.max(0, bytes.length - WINDOW_BYTES);
-  for (let at = bytes.length - KEY.length; at >= tail; at--) {
-    if (bytes[at] !== QUOTE || bytes[at + 1] !== KEY[1]) continue;
-    const usage = usageAt(bytes, at);
+  for (let at = bytes.length - key.length; at >= tail; at--) {
+    if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;
+    const usage = usageAt(bytes, at, key, read);
     if (usage !== undefined) return usage;
   }
   const head = Math.min(tail, WINDOW_BYTES);
   for (let at = 0; at < head; at++) {
-    if (bytes[at] !== QUOTE || bytes[at + 1] !== KEY[1]) continue;
-    const usage = usageAt(bytes, at);
+    if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;
+    const usage = usageAt(bytes, at, key, read);
     if (usage !== undefined) return usage;
   }
   return bytes.length > WINDOW_BYTES && bytes.length <= parseBytesMax
-    ? usageByParse(bytes)
+    ? usageByParse(bytes, name, read)
     : undefined;
 }

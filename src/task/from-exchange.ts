@@ -6,6 +6,7 @@ import { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis } from "../grid/units.ts";
+import { DIALECT_HEADERS, DOORS } from "./route.ts";
 import { type ParsedBody, PRIORITIES, type Priority, type Task } from "./task.ts";
 
 export interface TaskContext {
@@ -15,6 +16,8 @@ export interface TaskContext {
   sloTtftMs: Millis;
   sloItlMs: Millis;
   handover?: Handover | undefined;
+  /** Path and query at the door. */
+  path: string;
 }
 
 const SESSION_BYTES_MAX = 512;
@@ -22,6 +25,7 @@ const REGION = /^[a-z0-9-]{1,32}$/;
 const TOKEN = /^[\w.:-]{1,128}$/;
 const NO_CHAIN = new Uint32Array(0);
 const NONE_TRIED: readonly number[] = [];
+const NO_HEADERS: Headers = {};
 
 /** Token estimates and the chain are filled in by the proxy, which has the learned values. */
 export function toTask(body: ParsedBody, headers: Headers, context: TaskContext): Task {
@@ -29,7 +33,11 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.id = context.id;
   task.tenant = context.tenant;
   task.session = sessionOf(body, headers);
-  task.regions = regionsOf(headers);
+  task.path = context.path;
+  task.models = undefined;
+  task.resultRetried = false;
+  task.dialectHeaders = dialectHeaders(body, headers);
+  task.regions = regionsOf(body, headers);
   task.priority = priorityOf(body, headers);
   task.sloTtftMs = numberHeader(headers, "x-grid-slo-ttft-ms") ?? context.sloTtftMs;
   task.sloItlMs = numberHeader(headers, "x-grid-slo-itl-ms") ?? context.sloItlMs;
@@ -41,6 +49,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.tried = NONE_TRIED;
   task.promptBytes = 0;
   task.promptTokens = 0;
+  task.tokensPerChunk = 0;
   task.expectedOutTokens = 0;
   task.chain = NO_CHAIN;
   return task;
@@ -52,6 +61,18 @@ export function requestIdOf(headers: Headers): string | undefined {
   return given !== undefined && TOKEN.test(given) ? given : undefined;
 }
 
+/** Most requests have none: they share one empty object. */
+function dialectHeaders(body: ParsedBody, headers: Headers): Headers {
+  let kept = NO_HEADERS;
+  for (const name of DIALECT_HEADERS[DOORS[body.route].dialect]) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    if (kept === NO_HEADERS) kept = {};
+    kept[name] = value;
+  }
+  return kept;
+}
+
 function sessionOf(body: ParsedBody, headers: Headers): string | undefined {
   const given = headers["x-grid-session"];
   if (given === undefined) return body.cacheKey;
@@ -61,8 +82,8 @@ function sessionOf(body: ParsedBody, headers: Headers): string | undefined {
   return given;
 }
 
-function regionsOf(headers: Headers): string[] {
-  const given = headers["x-grid-region"];
+function regionsOf(body: ParsedBody, headers: Headers): string[] {
+  const given = headers["x-grid-region"] ?? body.region;
   if (given === undefined) return [];
   const regions = given.split(",").map((region) => region.trim().toLowerCase());
   for (const region of regions) {

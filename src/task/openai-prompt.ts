@@ -18,7 +18,7 @@ export interface Prompt {
 }
 
 // Control characters that text hardly holds: record separator before, unit separator behind.
-const HEADS = new Map([
+export const HEADS = new Map([
   ["system", "\u001esystem\u001f"],
   ["developer", "\u001edeveloper\u001f"],
   ["user", "\u001euser\u001f"],
@@ -27,8 +27,8 @@ const HEADS = new Map([
   ["function", "\u001efunction\u001f"],
 ]);
 const ROLES = [...HEADS.keys()].join(", ");
-const CALL = "\u001ecall\u001f";
-const UNIT = "\u001f";
+export const CALL = "\u001ecall\u001f";
+export const UNIT = "\u001f";
 /** A longer string of a part (a data URL) is hashed: its bytes are no text that is tokenised. */
 const PLAIN_LENGTH_MAX = 256;
 /** Token ids per piece. */
@@ -70,7 +70,8 @@ function digest(text: string): string {
   return `${(one >>> 0).toString(16)}${(two >>> 0).toString(16)}.${text.length}`;
 }
 
-function short(text: string): string {
+/** The text itself, or what tells it apart when it is long. */
+export function short(text: string): string {
   return text.length <= PLAIN_LENGTH_MAX ? text : digest(text);
 }
 

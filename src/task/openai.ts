@@ -7,7 +7,6 @@
  * says, so nesting costs no stack.
  */
 import { CAPABILITY } from "../grid/endpoint.ts";
-import { GridError } from "../grid/errors.ts";
 import {
   BODY_LIMITS,
   type BodyLimits,
@@ -19,60 +18,20 @@ import {
   numberField,
   stringField,
 } from "./body-fields.ts";
-import { findJsonFault, findUtf8Fault } from "./json-scan.ts";
+import { type Decode, modelOf, readJsonBody, withoutMark } from "./json-body.ts";
 import { chatPrompt, inputPrompt, type Prompt, toolsPrompt } from "./openai-prompt.ts";
-import type { ParsedBody, Route } from "./task.ts";
+import type { Route } from "./route.ts";
+import type { ParsedBody } from "./task.ts";
 
 const NAME_LENGTH_MAX = 256;
 const KEY_LENGTH_MAX = 1_024;
 const TOKENS_MAX = 2 ** 31 - 1;
 const BRACE = 0x7b;
-const SPLICE = codes('"stream_options":{"include_usage":true},');
+const ASK_USAGE = codes('"stream_options":{"include_usage":true},');
+const ASK_TOKEN_IDS = codes('"return_token_ids":true,');
 
 function codes(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-}
-
-function decodeText(bytes: Uint8Array, decode: (bytes: Uint8Array) => string): string {
-  try {
-    return decode(bytes);
-  } catch (cause) {
-    const at = findUtf8Fault(bytes);
-    const where = at < 0 ? "" : ` (first wrong byte at offset ${at})`;
-    const message = `The request body is not valid UTF-8${where}. Send JSON encoded as UTF-8.`;
-    throw new GridError("invalid_utf8", message, { cause });
-  }
-}
-
-function parseFields(text: string): Fields {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (cause) {
-    const fault = findJsonFault(text);
-    const message =
-      fault === undefined
-        ? "The request body is nested too deeply to be parsed."
-        : `The request body is not valid JSON: ${fault.problem}, at line ${fault.line}, ` +
-          `column ${fault.column}.`;
-    // The runtime's own error may quote the prompt: it is not kept as the cause.
-    throw new GridError("invalid_json", message, { cause: (cause as Error).name });
-  }
-  if (isFields(body)) return body;
-  throw new GridError(
-    "invalid_request",
-    `The request body must be a JSON object, not ${kindOf(body)}.`,
-  );
-}
-
-function modelOf(body: Fields): string {
-  const model = body.model;
-  if (model === undefined || model === null) {
-    throw invalid("model", "is missing: name the model to use, as GET /v1/models lists them");
-  }
-  if (typeof model !== "string") throw invalid("model", `must be a string, not ${kindOf(model)}`);
-  if (model.length > 0 && model.length <= NAME_LENGTH_MAX) return model;
-  throw invalid("model", `must have 1 to ${NAME_LENGTH_MAX} characters, not ${model.length}`);
 }
 
 function checkStop(body: Fields, limits: BodyLimits): void {
@@ -124,6 +83,13 @@ function logprobsNeed(body: Fields, route: Route): number {
   return asked ? CAPABILITY.logprobs : 0;
 }
 
+/** The schema of `response_format` where it is strict. */
+function strictSchema(body: Fields): unknown {
+  const format = body.response_format;
+  const described = isFields(format) && format.type === "json_schema" ? format.json_schema : {};
+  return isFields(described) && described.strict === true ? described.schema : undefined;
+}
+
 function formatNeed(body: Fields): number {
   const format = body.response_format;
   if (format === undefined || format === null) return 0;
@@ -136,19 +102,19 @@ function formatNeed(body: Fields): number {
   return format.type === "json_schema" ? CAPABILITY.jsonSchema : 0;
 }
 
-function withoutMark(bytes: Uint8Array): Uint8Array {
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  return marked ? bytes.subarray(3) : bytes;
+/** Puts a field behind the first brace; the body has a `model`, so a comma is right. */
+function spliced(bytes: Uint8Array, field: Uint8Array): Uint8Array {
+  const at = bytes.indexOf(BRACE) + 1;
+  const body = new Uint8Array(bytes.length + field.length);
+  body.set(bytes.subarray(0, at));
+  body.set(field, at);
+  body.set(bytes.subarray(at), at + field.length);
+  return body;
 }
 
-/** Puts `stream_options` behind the first brace; there is a `stream` key, so a comma is right. */
-function askForUsage(bytes: Uint8Array): Uint8Array {
-  const at = bytes.indexOf(BRACE) + 1;
-  const body = new Uint8Array(bytes.length + SPLICE.length);
-  body.set(bytes.subarray(0, at));
-  body.set(SPLICE, at);
-  body.set(bytes.subarray(at), at + SPLICE.length);
-  return body;
+/** The same request, which also asks for the prompt's token ids. */
+export function askForTokenIds(body: Uint8Array): Uint8Array {
+  return spliced(body, ASK_TOKEN_IDS);
 }
 
 function promptOf(route: Route, body: Fields, limits: BodyLimits): Prompt {
@@ -177,11 +143,11 @@ function choicesOf(body: Fields, prompt: Prompt, limits: BodyLimits): number {
 export function parseOpenAiBody(
   route: Route,
   bytes: Uint8Array,
-  decode: (bytes: Uint8Array) => string,
+  decode: Decode,
   limits: BodyLimits = BODY_LIMITS,
 ): ParsedBody {
   const own = withoutMark(bytes);
-  const body = parseFields(decodeText(own, decode));
+  const body = readJsonBody(own, decode);
   const model = modelOf(body);
   const generates = route !== "embeddings";
   const stream = generates && booleanField(body.stream, "stream");
@@ -191,17 +157,23 @@ export function parseOpenAiBody(
     checkSampling(body, limits);
     needs |= logprobsNeed(body, route) | formatNeed(body);
   }
-  const usageAdded = stream && body.stream_options === undefined;
+  const choices = generates ? choicesOf(body, prompt, limits) : 1;
+  if (route === "chat" && choices > 1) needs |= CAPABILITY.choices;
+  const options = body.stream_options;
+  const usageAdded = stream && options === undefined;
   return {
     route,
     model,
     stream,
-    body: usageAdded ? askForUsage(own) : own,
+    body: usageAdded ? spliced(own, ASK_USAGE) : own,
+    fields: body,
     prompt: prompt.pieces,
     needs,
     maxTokens: generates ? maxTokensOf(body) : 0,
-    choices: generates ? choicesOf(body, prompt, limits) : 1,
+    choices,
     usageAdded,
+    schema: route === "chat" ? strictSchema(body) : undefined,
+    usageShown: isFields(options) && options.include_usage === true,
     cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
     serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),
   };

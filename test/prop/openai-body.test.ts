@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GridError } from "../../src/grid/errors.ts";
 import { findJsonFault, findUtf8Fault } from "../../src/task/json-scan.ts";
+import { parseBody } from "../../src/task/dialects/table.ts";
 import { parseOpenAiBody } from "../../src/task/openai.ts";
-import { ROUTES } from "../../src/task/task.ts";
+import { ROUTES } from "../../src/task/route.ts";
 
 // The smoke size in the tests is the same every time; a longer run draws anew.
 const MORE = process.env.GRIDPOINT_FUZZ_RUNS;
@@ -100,13 +101,29 @@ describe("the body for the engine", () => {
 
   it("of any shape is read or refused by a typed error with a reason", () => {
     const value = fc.oneof(fc.jsonValue(), conversation, fc.constantFrom(1e308, -1, 0.5, "", null));
-    const names = ["model", "messages", "prompt", "input", "stream", "n", "stop", "tools"];
+    const names = [
+      "model",
+      "messages",
+      "prompt",
+      "input",
+      "stream",
+      "n",
+      "stop",
+      "tools",
+      "system",
+      "contents",
+      "content",
+      "requests",
+      "generationConfig",
+      "systemInstruction",
+    ];
     const field = fc.constantFrom(...names, "max_tokens", "temperature", "logprobs", "seed");
     const body = fc.oneof(fc.jsonValue(), fc.dictionary(field, value));
     fc.assert(
       fc.property(fc.constantFrom(...ROUTES), body, (route, given) => {
         try {
-          const parsed = parseOpenAiBody(route, encoder.encode(JSON.stringify(given)), decode);
+          const bytes = encoder.encode(JSON.stringify(given));
+          const parsed = parseBody(route, bytes, decode, "/v1/models/m:generateContent");
           expect(parsed.model.length).toBeGreaterThan(0);
           expect(parsed.prompt.every((piece) => typeof piece === "string")).toBe(true);
         } catch (error) {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type SseEvent, SseParser } from "../../src/stream/sse.ts";
+import { CHAT } from "../../src/stream/dialects/chat.ts";
 import { SseTap } from "../../src/stream/tap.ts";
 
 // The smoke size in the tests is the same every time; a longer run draws anew.
@@ -79,7 +80,7 @@ function parse(chunks: readonly Uint8Array[]) {
 }
 
 function tap(chunks: readonly Uint8Array[], dropUsage = true) {
-  const reader = new SseTap({ route: "chat", dropUsage, choices: 2 });
+  const reader = new SseTap({ dialect: CHAT, dropUsage, choices: 2 });
   const out: Uint8Array[] = [];
   for (const chunk of chunks) {
     const part = reader.feed(chunk);
@@ -120,7 +121,7 @@ describe("what the tap forwards", () => {
   it("is whole events only, after every chunk", () => {
     fc.assert(
       fc.property(openAiStream, cuts, ([steps, end], shares) => {
-        const reader = new SseTap({ route: "chat", dropUsage: true, choices: 2 });
+        const reader = new SseTap({ dialect: CHAT, dropUsage: true, choices: 2 });
         const seen: (string | undefined)[] = [];
         const client = new SseParser((event) => seen.push(event.data));
         let torn = 0;

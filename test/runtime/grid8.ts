@@ -11,6 +11,7 @@ import { eventually, type ServerProcess, startEngine } from "./pop-process.ts";
 
 const POPS = 8;
 const REQUESTS = 1_000;
+const LOCAL_REQUESTS = 200;
 /** Asked at once: enough that some are always before their first content. */
 const AT_ONCE = 16;
 let failed = false;
@@ -21,6 +22,8 @@ function report(what: string, value: number, unit: string, most: number): void {
   const shown = `${value.toFixed(value < 10 ? 2 : 0)} ${unit}`;
   process.stdout.write(`${fine ? "ok  " : "FAIL"} ${what}: ${shown} (at most ${most})\n`);
 }
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function took(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
@@ -50,7 +53,7 @@ function cpuMs(pop: ServerProcess): number {
 async function idleCost(pops: ServerProcess[]): Promise<void> {
   const before = await gridState(pops[0]);
   const beforeMs = cpuMs(pops[0]);
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  await pause(10_000);
   const { gossip } = await gridState(pops[0]);
   const kilobytes = (name: string) => (gossip[name] - before.gossip[name]) / 10_000;
   report("gossip sent by an idle PoP of 8", kilobytes("bytesOut"), "KB/s", 6);
@@ -110,14 +113,24 @@ const isLost = async (pop: ServerProcess, id = `p${POPS - 1}`): Promise<boolean>
   return (await seen(pop, id))?.reachable !== true;
 };
 
+/** No new work goes there: it does not answer, or two say so. */
+const isUnused = async (pop: ServerProcess, id: string): Promise<boolean> => {
+  return (await seen(pop, id))?.routable !== true;
+};
+
 async function hang(pops: ServerProcess[]): Promise<void> {
   const others = pops.filter((_, index) => index !== 3);
+  const startedMs = performance.now();
+  const allSee = (what: string, met: (pop: ServerProcess, id: string) => Promise<boolean>) =>
+    took(() => Promise.all(others.map((pop) => eventually(what, () => met(pop, "p3"), 10_000))));
   pops[3].child.kill("SIGSTOP");
-  const lostMs = await took(() =>
-    Promise.all(others.map((pop) => eventually("p3 hangs", () => isLost(pop, "p3"), 10_000))),
-  );
-  report("hanging PoP unroutable for all", lostMs, "ms", 2_000);
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, 5_000 - lostMs)));
+  const [unusedMs, lostMs] = await Promise.all([
+    allSee("p3 gets no new work", isUnused),
+    allSee("p3 does not answer", isLost),
+  ]);
+  report("hanging PoP unroutable for all", unusedMs, "ms", 2_000);
+  report("and each has seen for itself that it does not answer", lostMs, "ms", 2_000);
+  await pause(Math.max(0, 5_000 - (performance.now() - startedMs)));
   pops[3].child.kill("SIGCONT");
   report("back after it goes on", await took(() => untilMet(pops, 20_000)), "ms", 2_000);
 }
@@ -137,7 +150,7 @@ async function cutLink(grid: GridProcess, pops: ServerProcess[]): Promise<void> 
   while (performance.now() < untilMs) {
     for (const pop of pops)
       for (const other of (await gridState(pop)).pops) states.add(other.state);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   report("PoPs called down after a cut link", states.has("down") ? 1 : 0, "", 0);
   await untilMet(pops, 20_000);
@@ -160,6 +173,37 @@ async function silentStrangers(pop: ServerProcess): Promise<void> {
   report("100 silent sockets let go", await took(() => Promise.all(closed)), "ms", 6_500);
 }
 
+/** Median time to the whole answer of one token at a PoP, one request after another, ms. */
+async function localMs(pop: ServerProcess): Promise<number> {
+  const tookMs: number[] = [];
+  for (let i = 0; i < LOCAL_REQUESTS; i++) {
+    const messages = [{ role: "user", content: `Say ${i}.` }];
+    const startedMs = performance.now();
+    const answer = await fetch(`${pop.base}/v1/chat/completions`, {
+      ...{ method: "POST", body: JSON.stringify({ model: "m", max_tokens: 1, messages }) },
+      headers: { "content-type": "application/json" },
+    });
+    await answer.arrayBuffer();
+    const local = answer.ok && answer.headers.get("x-grid-route")?.includes("hops=0");
+    if (local) tookMs.push(performance.now() - startedMs);
+  }
+  if (tookMs.length < LOCAL_REQUESTS) failed = true;
+  return tookMs.sort((a, b) => a - b)[tookMs.length >> 1] ?? Number.NaN;
+}
+
+/** All peers gone at once: what is left serves its own engine as before. */
+async function alone(pops: ServerProcess[]): Promise<void> {
+  const amongPeersMs = await localMs(pops[0]);
+  await Promise.all(pops.slice(1).map((pop) => pop.kill("SIGKILL")));
+  const goneMs = await localMs(pops[0]);
+  await pause(10_000);
+  const aloneMs = await localMs(pops[0]);
+  const shown = [amongPeersMs, goneMs, aloneMs].map((ms) => ms.toFixed(2)).join(", ");
+  process.stdout.write(`     local request among peers, just after and 10 s after: ${shown} ms\n`);
+  report("median just after all peers are gone, beyond before", goneMs - amongPeersMs, "ms", 2);
+  report("median 10 s later, beyond before", aloneMs - amongPeersMs, "ms", 2);
+}
+
 const grid = await makeGrid(POPS);
 let engines: ServerProcess[] = [];
 try {
@@ -174,6 +218,7 @@ try {
   await hang(pops);
   await cutLink(grid, pops);
   await silentStrangers(pops[0]);
+  await alone(pops);
 } finally {
   await grid.close();
   await Promise.all(engines.map((engine) => engine.kill("SIGKILL")));

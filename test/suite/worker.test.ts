@@ -162,6 +162,7 @@ function spec(engine: EngineFamily, url: string, more: Partial<EndpointSpec> = {
     id: "e1",
     url,
     engine,
+    dialects: ["chat"],
     tier: "edge",
     region: "eu",
     models: [],

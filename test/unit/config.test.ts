@@ -21,6 +21,42 @@ function wrong(raw: unknown, environment = {}): Record<string, string> {
   return Object.fromEntries(parsed.problems.map(({ path, message }) => [path, message]));
 }
 
+describe("KV events of an endpoint", () => {
+  const at = (kvEvents: unknown) => ({
+    endpoints: [{ id: "a", url: "http://10.0.0.11:8000", kvEvents }],
+  });
+
+  test("left out they are not followed; url is all it takes", () => {
+    expect(fine(at(undefined)).endpoints[0]?.kvEvents).toBeUndefined();
+    const url = "tcp://10.0.0.11:5557";
+    expect(fine(at({ url })).endpoints[0]?.kvEvents).toEqual({ url, topic: "", ranks: 1 });
+    const replay = "tcp://[fd00::1]:5558";
+    expect(fine(at({ url, replay, topic: "kv", ranks: 8 })).endpoints[0]?.kvEvents).toEqual({
+      ...{ url, replay, topic: "kv", ranks: 8 },
+    });
+  });
+
+  test("what is wrong is named", () => {
+    const path = "endpoints[0].kvEvents";
+    const problem = (kvEvents: unknown) => wrong(at(kvEvents));
+    for (const url of [
+      "tcp://*:5557",
+      "tcp://0.0.0.0:5557",
+      "http://h:1",
+      "tcp://h",
+      "tcp://h:0",
+    ]) {
+      expect(problem({ url })[`${path}.url`]).toMatch(/expected tcp:\/\/host:port/);
+    }
+    expect(problem({})[`${path}.url`]).toMatch(/is missing/);
+    expect(problem({ url: "tcp://h:1", ranks: 0 })[`${path}.ranks`]).toMatch(/from 1 to 64/);
+    expect(problem({ url: "tcp://h:65535", ranks: 2 })[path]).toMatch(/rank above port 65535/);
+    expect(problem({ url: "tcp://h:1", topic: "ä" })[`${path}.topic`]).toMatch(/ASCII/);
+    expect(problem({ url: "tcp://h:1", replays: 1 })[`${path}.replays`]).toMatch(/"replay"/);
+    expect(problem("tcp://h:1")[path]).toMatch(/expected a section/);
+  });
+});
+
 describe("what is left out", () => {
   test("nothing at all is a PoP on loopback without endpoints", () => {
     const config = fine(undefined);
@@ -47,6 +83,7 @@ describe("what is left out", () => {
     const endpoints = [{ id: "a", url: "http://127.0.0.1:8000" }];
     expect(fine({ pop: { region: "eu-de" }, endpoints }).endpoints[0]).toEqual({
       id: "a",
+      dialects: ["chat"],
       url: "http://127.0.0.1:8000",
       engine: "openai-compatible",
       tier: "edge",
@@ -148,6 +185,7 @@ describe("endpoint urls", () => {
     ["http://h:80/v1", "http://h"],
     ["HTTPS://H:8443/v1/", "https://h:8443"],
     ["http://[::1]:8000/v1", "http://[::1]:8000"],
+    ["https://vendor.example/openai/v1", "https://vendor.example/openai"],
   ])("%s becomes %s", (url, expected) => {
     expect(fine({ endpoints: [{ id: "a", url }] }).endpoints[0].url).toBe(expected);
   });
@@ -157,7 +195,6 @@ describe("endpoint urls", () => {
     "//h",
     "ftp://h",
     "http://",
-    "http://h/v2",
     "http://h/v1/chat",
     "http://h/?x=1",
     "http://h/#x",

@@ -3,12 +3,16 @@
  * the way of every request: origin, paths and headers are made once, per call there is one small
  * header object. Everything else is the poller's business and may take its time, within bounds.
  */
+import type { Dialect } from "../../grid/dialect.ts";
 import type { Clock } from "../../grid/effects.ts";
 import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
-import type { Route } from "../../task/task.ts";
+import { tokenIdsOf } from "../../stream/token-ids.ts";
+import { translateBody } from "../../task/dialects/table.ts";
+import { DOORS, pathOf, type Route, translatedRoute } from "../../task/route.ts";
+import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
 import {
@@ -29,6 +33,7 @@ import {
   probeVersion,
   refusedKey,
 } from "../probe.ts";
+import { limitedMs } from "../rate-limits.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
@@ -55,6 +60,8 @@ interface Source {
 }
 
 const encoder = new TextEncoder();
+/** What Anthropic's API must be told; a caller's own version goes before it. */
+const MESSAGES_VERSION: Headers = { "anthropic-version": "2023-06-01" };
 
 export class HttpWorker implements Worker {
   readonly spec: EndpointSpec;
@@ -68,7 +75,7 @@ export class HttpWorker implements Worker {
   private readonly timers: Timers | undefined;
   private readonly origin: string;
   private readonly prefix: string;
-  private readonly paths: Record<Route, string>;
+  private readonly routePrefix: string;
   private readonly postHeaders: Headers;
   private readonly getHeaders: Headers;
   private readonly sources: Source[];
@@ -76,6 +83,8 @@ export class HttpWorker implements Worker {
   private readonly absent = new Set<Source>();
   private last: LoadFacts = {};
   private version: string | undefined;
+  /** Tokenizer routes that this engine does not have, until it is another process. */
+  private readonly absentTokenizers = new Set<string>();
   /** Nobody listened on the port since the last full probe: that process is gone. */
   private refused = false;
 
@@ -93,12 +102,7 @@ export class HttpWorker implements Worker {
     this.timers = options.timers;
     this.origin = base.origin;
     this.prefix = base.prefix;
-    const route = base.prefix + this.family.routePrefix;
-    this.paths = {
-      chat: `${route}/chat/completions`,
-      completions: `${route}/completions`,
-      embeddings: `${route}/embeddings`,
-    };
+    this.routePrefix = base.prefix + this.family.routePrefix;
     this.getHeaders = commonHeaders(spec);
     this.postHeaders = { ...this.getHeaders, "content-type": "application/json" };
     this.sources = this.family.loads.map((read) => ({
@@ -109,19 +113,39 @@ export class HttpWorker implements Worker {
     }));
   }
 
-  outbound(route: Route, body: Uint8Array, requestId: string): OutRequest {
+  dialect(task: Task): Dialect {
+    const { dialects } = this.spec;
+    const own = DOORS[task.route].dialect;
+    return dialects.includes(own) ? own : dialects[0];
+  }
+
+  outbound(task: Task): OutRequest {
+    const dialect = this.dialect(task);
+    const own = dialect === DOORS[task.route].dialect;
+    const route = own ? task.route : translatedRoute(task.route, dialect);
+    const path = pathOf(route, task.model, task.stream);
     return {
       origin: this.origin,
       method: "POST",
-      path: this.paths[route],
-      headers: { ...this.postHeaders, "x-request-id": requestId },
-      body,
+      path: this.routePrefix + path,
+      headers: {
+        ...this.postHeaders,
+        ...(own ? task.dialectHeaders : undefined),
+        "x-request-id": task.id,
+      },
+      body: own
+        ? task.body
+        : encoder.encode(translateBody(task, dialect, this.family.quirks.strict)),
       connectTimeoutMs: this.connectTimeoutMs,
     };
   }
 
   inboundHeaders(headers: Headers): Headers {
     return inboundHeaders(headers);
+  }
+
+  limitedMs(status: number, headers: Headers): Millis {
+    return this.family.rateLimits === true ? limitedMs(status, headers) : 0;
   }
 
   async phase(): Promise<Probe> {
@@ -160,6 +184,8 @@ export class HttpWorker implements Worker {
     const asleep = facts.awake === false && health.phase === "ready";
     const refused = this.refused;
     this.refused = false;
+    const restarted = refused || restartedSince(before, facts, versionBefore, this.version);
+    if (restarted === true) this.absentTokenizers.clear();
     return {
       phase: asleep ? "sleeping" : health.phase,
       detail: asleep ? "the engine's weights are out of the GPU" : health.detail,
@@ -167,8 +193,9 @@ export class HttpWorker implements Worker {
       capabilities,
       version: this.version,
       kvTokens: facts.kvTokens,
+      blockTokens: facts.blockTokens,
       slots: facts.slots,
-      restarted: refused || restartedSince(before, facts, versionBefore, this.version),
+      restarted,
     };
   }
 
@@ -176,7 +203,7 @@ export class HttpWorker implements Worker {
     const before = this.last;
     const facts = await this.readSources();
     this.last = mergeFacts(facts, before);
-    const { running, waiting, queuedTokens, kvUsage, kvTokens, slots } = facts;
+    const { running, waiting, queuedTokens, kvUsage, kvTokens, blockTokens, slots } = facts;
     return {
       atMs: this.clock(),
       source: facts.source ?? "none",
@@ -185,9 +212,44 @@ export class HttpWorker implements Worker {
       queuedTokens,
       kvUsage,
       kvTokens,
+      blockTokens,
       slots,
       restarted: restartedSince(before, facts, undefined, undefined),
     };
+  }
+
+  get returnsTokenIds(): boolean {
+    return this.family.quirks.returnTokenIds === true;
+  }
+
+  tokenizes(route: Route): boolean {
+    return this.tokenizersOf(route).some((path) => !this.absentTokenizers.has(path));
+  }
+
+  async tokenize(task: Task): Promise<number[] | undefined> {
+    // Tokenizers take OpenAI's bodies; a conversation in another dialect can be said in it.
+    const isChat = DOORS[task.route].dialect === "chat";
+    const body = isChat ? task.body : encoder.encode(translateBody(task, "chat"));
+    for (const path of this.tokenizersOf(task.route)) {
+      if (this.absentTokenizers.has(path)) continue;
+      const { origin, prefix, probeTimeoutMs: timeoutMs } = this;
+      const response = await this.small("POST", origin, prefix + path, timeoutMs, body);
+      const { status } = response;
+      if (status === 404 || status === 405 || status === 501) {
+        this.absentTokenizers.add(path);
+        continue;
+      }
+      const ids = status === 200 ? tokenIdsOf(jsonOf(response)) : undefined;
+      if (ids !== undefined) return ids;
+      throw new GridError("bad_response", `POST ${path}: status ${status}, no token ids`);
+    }
+    return undefined;
+  }
+
+  private tokenizersOf(route: Route): readonly string[] {
+    const { operation } = DOORS[route];
+    if (operation !== "generate" && operation !== "complete") return [];
+    return this.family.tokenizers?.[operation] ?? [];
   }
 
   private async capabilities(): Promise<number | undefined> {
@@ -259,14 +321,14 @@ export class HttpWorker implements Worker {
     origin: string,
     path: string,
     timeoutMs: Millis,
-    body?: string,
+    body?: string | Uint8Array,
   ): Promise<SmallResponse> {
     const request: OutRequest = {
       origin,
       method,
       path,
       headers: method === "GET" ? this.getHeaders : this.postHeaders,
-      body: body === undefined ? undefined : encoder.encode(body),
+      body: typeof body === "string" ? encoder.encode(body) : body,
       connectTimeoutMs: this.connectTimeoutMs,
     };
     const { bodyBytesMax: limitBytes, timers } = this;
@@ -288,12 +350,16 @@ const withPort = (url: URL, port: number) => `${url.protocol}//${url.hostname}:$
 
 function commonHeaders(spec: EndpointSpec): Headers {
   const headers: Headers = {
+    ...(spec.dialects.includes("messages") ? MESSAGES_VERSION : undefined),
     ...outboundHeaders(spec.headers),
     // Encoded streams could not be tapped for usage, and would be buffered by the encoder.
     "accept-encoding": "identity",
     "user-agent": "gridpoint",
   };
-  if (spec.apiKey !== undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  const { keyHeader } = FAMILIES[spec.engine];
+  if (spec.apiKey === undefined) return headers;
+  if (keyHeader === undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  else headers[keyHeader] = spec.apiKey;
   return headers;
 }
 

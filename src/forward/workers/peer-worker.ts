@@ -3,10 +3,12 @@
  * and we have to say in headers. That PoP decides anew among its own endpoints, and may refuse;
  * a refusal is typed, brings its load of that moment, and never reaches the client as such.
  */
+import type { Dialect } from "../../grid/dialect.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest } from "../../grid/exchange.ts";
 import { type Handover, HANDOVER_HEADER, PEER_ANSWER_HEADER } from "../../grid/handover.ts";
-import type { Route, Task } from "../../task/task.ts";
+import { DOORS } from "../../task/route.ts";
+import type { Task } from "../../task/task.ts";
 import { inboundHeaders } from "../header-policy.ts";
 import type { Sender } from "../worker.ts";
 
@@ -21,11 +23,6 @@ export interface PeerWorkerOptions {
   onRefusal(code: string, load: string | undefined): void;
 }
 
-const PATHS: Record<Route, string> = {
-  chat: "/v1/chat/completions",
-  completions: "/v1/completions",
-  embeddings: "/v1/embeddings",
-};
 const CODE = /^[a-z_]{1,40}$/;
 
 export class PeerWorker implements Sender {
@@ -48,17 +45,17 @@ export class PeerWorker implements Sender {
     if (options.key !== undefined) this.headers[HANDOVER_HEADER.key] = options.key;
   }
 
-  outbound(
-    route: Route,
-    body: Uint8Array,
-    requestId: string,
-    task: Task,
-    handover: Handover | undefined,
-  ): OutRequest {
-    const headers: Headers = { ...this.headers, "x-request-id": requestId };
+  /** A peer's door speaks what ours does: the bytes cross as they came. */
+  dialect(task: Task): Dialect {
+    return DOORS[task.route].dialect;
+  }
+
+  outbound(task: Task, handover: Handover | undefined): OutRequest {
+    const { dialectHeaders, path, body } = task;
+    const headers: Headers = { ...this.headers, ...dialectHeaders, "x-request-id": task.id };
     if (handover !== undefined) writeHandover(headers, handover);
     writeWishes(headers, task);
-    return { origin: this.origin, method: "POST", path: this.prefix + PATHS[route], headers, body };
+    return { origin: this.origin, method: "POST", path: this.prefix + path, headers, body };
   }
 
   inboundHeaders(headers: Headers): Headers {

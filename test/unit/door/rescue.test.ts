@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { errorHeaders, openAiErrorBody, openAiErrorEvent } from "../../../src/door/rescue.ts";
+import { errorEvent } from "../../../src/door/error-forms.ts";
+import { errorHeaders, openAiErrorBody } from "../../../src/door/rescue.ts";
 import { ERROR_CODES, type ErrorCode, GridError } from "../../../src/grid/errors.ts";
 
 describe("openAiErrorBody", () => {
@@ -58,10 +59,10 @@ describe("openAiErrorBody", () => {
   });
 });
 
-describe("openAiErrorEvent", () => {
+describe("errorEvent", () => {
   it("is one event whatever the message holds", () => {
     const error = new GridError("truncated", "cut\n\ndata: [DONE]\r\n\r\n\u2028");
-    const text = new TextDecoder().decode(openAiErrorEvent(error));
+    const text = new TextDecoder().decode(errorEvent("chat", error, "r"));
     expect(text).toMatch(/^data: [^\r\n]*\n\n$/);
     const sent = JSON.parse(text.slice(6));
     expect(sent.error).toMatchObject({ type: "server_error", code: "truncated" });

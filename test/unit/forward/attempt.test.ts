@@ -60,6 +60,7 @@ function scene(over: Partial<Task> = {}) {
   const worker = {
     outbound: () => ({ origin: "http://e", method: "POST", path: "/", headers: {} }),
     inboundHeaders: () => ({}),
+    dialect: () => "chat",
   } as unknown as Worker;
   const deadlines = new Deadlines<Attempt>();
   const clock = () => world.nowMs;
@@ -74,7 +75,10 @@ function scene(over: Partial<Task> = {}) {
     exchange,
     gridHeaders: () => ({}),
     errorEvent: (error) => new TextEncoder().encode(`error ${error.code}`),
+    errorBody: (error) => new TextEncoder().encode(`error ${error.code}`),
     firstContent() {},
+    limited() {},
+    retriable: false,
   });
   const at = (nowMs: number) => {
     world.nowMs = nowMs;

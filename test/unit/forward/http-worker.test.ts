@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { EndpointSpec } from "../../../src/grid/endpoint.ts";
 import type { Transport } from "../../../src/grid/exchange.ts";
 import { HttpWorker } from "../../../src/forward/workers/http-worker.ts";
+import type { Route } from "../../../src/task/route.ts";
+import type { Task } from "../../../src/task/task.ts";
 
 const transport = {} as Transport;
 
@@ -10,6 +12,7 @@ function spec(url: string, more: Partial<EndpointSpec>): EndpointSpec {
     id: "e1",
     url,
     engine: "vllm",
+    dialects: ["chat"],
     tier: "edge",
     region: "eu",
     models: [],
@@ -38,7 +41,8 @@ describe("http worker: requests", () => {
       headers: { "X-Team": "blue", Host: "evil", "Transfer-Encoding": "chunked" },
     });
     const body = new Uint8Array([1]);
-    const request = worker.outbound("embeddings", body, "r-9");
+    const task = (route: Route, id: string) => ({ route, id, body, dialectHeaders: {} }) as Task;
+    const request = worker.outbound(task("embeddings", "r-9"));
     expect(request).toMatchObject({
       origin: "https://gpu.example:8443",
       method: "POST",
@@ -53,8 +57,8 @@ describe("http worker: requests", () => {
       "x-request-id": "r-9",
       "x-team": "blue",
     });
-    expect(worker.outbound("chat", body, "r-10").headers).not.toBe(request.headers);
-    expect(worker.outbound("completions", body, "r").path).toBe("/tenant-a/v1/completions");
+    expect(worker.outbound(task("chat", "r-10")).headers).not.toBe(request.headers);
+    expect(worker.outbound(task("completions", "r")).path).toBe("/tenant-a/v1/completions");
   });
 
   it.each(["ftp://x", "not a url", "http://user:pw@x"])("refuses the url %s", (url) => {
@@ -66,7 +70,11 @@ describe("http worker: requests", () => {
     const headers = {
       "content-type": "text/event-stream",
       "retry-after": "3",
-      "x-ratelimit-remaining": "1",
+      // Limits and account are the operator's with a vendor, not the caller's with us.
+      "x-ratelimit-remaining-requests": "1",
+      "anthropic-ratelimit-tokens-remaining": "1",
+      "openai-organization": "org-1",
+      "request-id": "theirs",
       "content-encoding": "gzip",
       "x-hop": "1",
       connection: "keep-alive, X-Hop",
@@ -82,7 +90,6 @@ describe("http worker: requests", () => {
     expect(worker.inboundHeaders(headers)).toEqual({
       "content-type": "text/event-stream",
       "retry-after": "3",
-      "x-ratelimit-remaining": "1",
       "content-encoding": "gzip",
     });
     expect(headers.server).toBe("uvicorn");

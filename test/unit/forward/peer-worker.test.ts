@@ -12,7 +12,14 @@ const worker = new PeerWorker({
   onRefusal: (code, load) => refusals.push([code, load]),
 });
 const body = new Uint8Array([1]);
-const CONTEXT = { id: "r", tenant: "acme", nowMs: 0, sloTtftMs: 2_000, sloItlMs: 100 };
+const CONTEXT = {
+  id: "r-1",
+  tenant: "acme",
+  nowMs: 0,
+  sloTtftMs: 2_000,
+  sloItlMs: 100,
+  path: "/v1/chat/completions",
+};
 const WISHES = {
   "x-grid-session": "s-1",
   "x-grid-region": "eu,us-or",
@@ -32,11 +39,11 @@ const HANDOVER = {
 };
 
 const task = (headers: Record<string, string>, parsed: Partial<ParsedBody> = {}): Task =>
-  toTask({ ...parsed } as ParsedBody, headers, CONTEXT);
+  toTask({ route: "chat", body, ...parsed } as ParsedBody, headers, CONTEXT);
 
 describe("the way to another PoP", () => {
   test("carries the hand-over and the caller's wishes", () => {
-    const request = worker.outbound("chat", body, "r-1", task(WISHES), HANDOVER);
+    const request = worker.outbound(task(WISHES), HANDOVER);
     expect(request).toMatchObject({
       origin: "https://oregon.example:8443",
       path: "/grid/v1/chat/completions",
@@ -59,7 +66,7 @@ describe("the way to another PoP", () => {
   test("a session key of the body stays in the body: it may hold what no header can", () => {
     const keyed = task({}, { cacheKey: "ключ\n" });
     expect(keyed.session).toBe("ключ\n");
-    const { headers } = worker.outbound("completions", body, "r", keyed, HANDOVER);
+    const { headers } = worker.outbound(keyed, HANDOVER);
     expect(headers["x-grid-session"]).toBeUndefined();
     expect(headers["x-grid-max-cost"]).toBeUndefined();
   });

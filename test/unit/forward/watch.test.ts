@@ -23,6 +23,7 @@ class FakeWorker implements Worker {
     return value();
   }
 
+  dialect = () => "chat" as const;
   phase = () => this.read("phase", () => this.now);
   probe = () => this.read("probe", () => ({ ...this.now, version: "1" }));
   load = () =>

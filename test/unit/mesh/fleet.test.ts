@@ -115,7 +115,7 @@ describe("what a PoP may say", () => {
     for (const data of [new Uint8Array([0xff, 1, 2]).buffer, "hello"]) {
       const socket = new FakeSocket(world);
       socket.readyState = 1;
-      a.fleet.accept(socket);
+      a.bus.accept(socket);
       (socket.onmessage as (m: { data: unknown }) => void)({ data });
       world.pass(50);
       expect(socket.readyState).toBe(3);
@@ -129,13 +129,13 @@ describe("health", () => {
     const { world, a, b } = pair();
     a.fleet.publishCard(card("a"));
     world.pass(1_000);
-    world.fleets.delete("ws://a");
-    world.fleets.delete("ws://b");
-    const mesh = (a.fleet as never as { mesh: { links: Map<number, { drop(): void }> } }).mesh;
+    world.buses.delete("ws://a");
+    world.buses.delete("ws://b");
+    const { mesh } = a.bus as never as { mesh: { links: Map<number, { drop(): void }> } };
     for (const link of mesh.links.values()) link.drop();
     world.pass(20);
     expect(b.seen("a")).toMatchObject({ reachable: false });
-    world.fleets.set("ws://a", a.fleet).set("ws://b", b.fleet);
+    world.buses.set("ws://a", a.bus).set("ws://b", b.bus);
     world.pass(3_000);
     expect(b.seen("a")).toMatchObject({ state: "alive", reachable: true });
   });

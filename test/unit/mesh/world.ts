@@ -6,14 +6,16 @@ import { hmacSigner, nidOf } from "../../../edge/identity.ts";
 import { issueCertificate, Keyring, ROLE } from "../../../src/gossip/identity.ts";
 import { GOSSIP_LIMITS } from "../../../src/gossip/limits.ts";
 import type { DigestChange, FleetPop, PopCard } from "../../../src/grid/fleet.ts";
+import { mayClaim } from "../../../src/mesh/claims.ts";
 import { GossipFleet } from "../../../src/mesh/fleet.ts";
 import type { LinkSocket } from "../../../src/mesh/link.ts";
+import { MeshBus } from "../../../src/mesh/mesh-bus.ts";
 
 export class World {
   nowMs = 1_000;
   private timers: { id: number; atMs: number; run: () => void }[] = [];
   private next = 1;
-  readonly fleets = new Map<string, GossipFleet>();
+  readonly buses = new Map<string, MeshBus>();
 
   readonly clock = () => this.nowMs;
 
@@ -42,9 +44,9 @@ export class World {
   }
 
   dial(address: string): FakeSocket {
-    const fleet = this.fleets.get(address);
+    const bus = this.buses.get(address);
     const near = new FakeSocket(this);
-    if (fleet === undefined) {
+    if (bus === undefined) {
       this.setTimeout(() => near.ended(), 1);
       return near;
     }
@@ -53,7 +55,7 @@ export class World {
     far.peer = near;
     this.setTimeout(() => {
       far.readyState = 1;
-      fleet.accept(far as LinkSocket);
+      bus.accept(far as LinkSocket);
       near.readyState = 1;
       (near.onopen as () => void)();
     }, DELAY_MS);
@@ -112,6 +114,7 @@ export class FakeSocket {
 
 export interface Member {
   fleet: GossipFleet;
+  bus: MeshBus;
   /** Newest first. */
   pops: FleetPop[];
   digests: DigestChange[];
@@ -136,34 +139,39 @@ export function join(world: World, pop: string, options: MemberOptions = {}): Me
   const certificate = issueCertificate({ ...facts, capacity }, "g", signer);
   const member: Member = {
     ...{ pops: [], digests: [], epochs: [], logged: [] },
-    fleet: undefined as never,
+    ...{ fleet: undefined as never, bus: undefined as never },
     seen: (id) => member.pops.find(({ card }) => card.id === id),
   };
   let random = pop.length * 7919 + pop.charCodeAt(pop.length - 1);
-  member.fleet = new GossipFleet({
+  const { clock } = world;
+  const timers = { setTimeout: world.setTimeout, clearTimeout: world.clearTimeout as never };
+  const log = (_level: string, event: string) => member.logged.push(event);
+  const route = (url: string) => url.replace("door", "via");
+  member.fleet = new GossipFleet({ clock, timers, log, route });
+  member.bus = new MeshBus({
     core: {
+      address: `ws://${pop}`,
       certificate,
       keyring: new Keyring("g", signer, [none]),
       seeds: ["ws://a", "ws://b"],
       limits: GOSSIP_LIMITS,
       rng: () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0),
       persistedEpoch: 0,
+      signHot: "none",
+      accept: (author, key, value) => mayClaim(author, key, value, (name) => nidOf("g", name)),
     },
-    clock: world.clock,
+    ...{ clock, timers, log },
     unixMs: () => 1_700_000_000_000 + world.nowMs,
-    timers: { setTimeout: world.setTimeout, clearTimeout: world.clearTimeout as never },
-    log: (_level, event) => member.logged.push(event),
     dial: (address) => world.dial(address) as LinkSocket,
-    nidOf: (name) => nidOf("g", name),
-    route: (url) => url.replace("door", "via"),
     saveEpoch: (epoch) => member.epochs.push(epoch),
   });
   member.fleet.listen({
     onPop: (told) => member.pops.unshift(structuredClone(told)),
     onDigest: (change) => member.digests.push(change),
   });
-  world.fleets.set(`ws://${pop}`, member.fleet);
-  member.fleet.start(`ws://${pop}`);
+  world.buses.set(`ws://${pop}`, member.bus);
+  member.fleet.start(member.bus);
+  member.bus.start();
   return member;
 }
 

@@ -63,6 +63,7 @@ function attempt(over: Partial<Task> = {}, limits = {}) {
   const host: RelayHost = {
     headers: () => ({ "x-request-id": "r1" }),
     errorEvent: (error) => bytes(`data: {"error":{"code":"${error.code}"}}\n\n`),
+    errorBody: (error) => bytes(`{"error":{"code":"${error.code}"}}`),
     progress() {},
     firstContent: () => void seen.firsts++,
     resume: () => void seen.resumes++,
@@ -71,7 +72,7 @@ function attempt(over: Partial<Task> = {}, limits = {}) {
   };
   const task = { route: "chat", stream: true, usageAdded: false, choices: 1, ...over } as Task;
   const bounds = { heldBytes: 4096, eventBytes: 65_536, responseBytes: 8192, ...limits };
-  const relay = new Relay(task, client, host, bounds, () => 5, 0);
+  const relay = new Relay(task, client, host, bounds, () => 5, 0, "chat");
   const feed = (...texts: string[]) => texts.map((text) => relay.onData(bytes(text)));
   return { client, relay, feed, seen };
 }

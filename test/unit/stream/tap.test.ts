@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { CHAT } from "../../../src/stream/dialects/chat.ts";
 import { SseTap, type SseTapOptions } from "../../../src/stream/tap.ts";
 
 const encoder = new TextEncoder();
@@ -21,7 +22,7 @@ const USAGE = `data: ${JSON.stringify({ model: "m1", choices: [], usage: USAGE_F
 const DONE = "data: [DONE]\n\n";
 
 function tapOf(options: Partial<SseTapOptions> = {}): SseTap {
-  return new SseTap({ route: "chat", dropUsage: false, choices: 1, ...options });
+  return new SseTap({ dialect: CHAT, dropUsage: false, choices: 1, ...options });
 }
 
 describe("SseTap: content", () => {
@@ -49,7 +50,7 @@ describe("SseTap: content", () => {
   });
 
   it("reads text of completions, and no delta there", () => {
-    const tap = tapOf({ route: "completions" });
+    const tap = tapOf();
     tap.feed(bytesOf('data: {"choices":[{"text":"","index":0,"finish_reason":null}]}\n\n'));
     expect(tap.contentSeen).toBe(false);
     tap.feed(bytesOf('data: {"choices":[{"text":"a","index":0,"finish_reason":null}]}\n\n'));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CAPABILITY } from "../../../src/grid/endpoint.ts";
 import { TokenEstimator } from "../../../src/task/estimate.ts";
-import type { Route } from "../../../src/task/task.ts";
+import type { Route } from "../../../src/task/route.ts";
 
 function asked(promptBytes: number, fields: object = {}) {
   const route: Route = "chat";

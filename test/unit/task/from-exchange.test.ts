@@ -7,6 +7,8 @@ const body = (over: Partial<ParsedBody> = {}): ParsedBody => ({
   model: "m",
   stream: false,
   body: new Uint8Array(),
+  fields: {},
+  usageShown: false,
   prompt: [],
   needs: 0,
   maxTokens: undefined,
@@ -16,7 +18,7 @@ const body = (over: Partial<ParsedBody> = {}): ParsedBody => ({
   serviceTier: undefined,
   ...over,
 });
-const context = { id: "r", tenant: "t", nowMs: 5, sloTtftMs: 2000, sloItlMs: 100 };
+const context = { id: "r", tenant: "t", nowMs: 5, sloTtftMs: 2000, sloItlMs: 100, path: "/" };
 const of = (headers: Record<string, string>, parsed = body()) => toTask(parsed, headers, context);
 
 describe("the caller's wishes", () => {

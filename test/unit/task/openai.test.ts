@@ -3,7 +3,7 @@ import { CAPABILITY } from "../../../src/grid/endpoint.ts";
 import { GridError } from "../../../src/grid/errors.ts";
 import { BODY_LIMITS } from "../../../src/task/body-fields.ts";
 import { parseOpenAiBody } from "../../../src/task/openai.ts";
-import type { Route } from "../../../src/task/task.ts";
+import type { Route } from "../../../src/task/route.ts";
 
 const encoder = new TextEncoder();
 const fatal = new TextDecoder("utf-8", { fatal: true });

@@ -1,0 +1,110 @@
+/**
+ * WebSockets on Node's server, by `ws`: the gossip path goes to the mesh, every other upgrade to
+ * the door as an Exchange that it may take. A refusal is written by Node's own response object.
+ */
+import { type IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { type ServerOptions, WebSocketServer } from "ws";
+import type { Exchange } from "../src/grid/exchange.ts";
+import {
+  type DoorSocket,
+  SOCKET_CLOSE,
+  type SocketListener,
+  type SocketTerms,
+  type Upgrade,
+} from "../src/grid/socket.ts";
+import { offeredProtocols, StandardSocket } from "./door-socket.ts";
+import { NodeExchange, targetOf } from "./node-exchange.ts";
+
+/** Small and dense messages: compression would cost memory per socket and invite bombs. */
+export const SOCKET_BOUNDS = {
+  perMessageDeflate: false,
+  maxFragments: 64,
+  maxBufferedChunks: 1_024,
+} satisfies ServerOptions;
+
+/** One path whose upgrades are not the door's. */
+export interface UpgradePath {
+  path: string;
+  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** For `createServer`: a request to speak another protocol, like h2c, is answered as it is. */
+export function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
+}
+
+export class NodeUpgrades {
+  private readonly sockets = new Set<DoorSocket>();
+  private readonly handle: (exchange: Exchange) => void;
+
+  /** @param handle a door: answers the exchange, or takes its `upgrade` */
+  constructor(server: Server, own: UpgradePath | undefined, handle: (exchange: Exchange) => void) {
+    this.handle = handle;
+    server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Node has taken its own listeners off.
+      socket.on("error", () => socket.destroy());
+      const path = targetOf(incoming).split("?", 1)[0];
+      if (path === own?.path) own.upgrade(incoming, socket, head);
+      else this.offer(incoming, socket, head);
+    });
+  }
+
+  /** Ends all sockets; a client gets `graceMs` to agree. Resolves when none is left. */
+  async close(graceMs = 500): Promise<void> {
+    for (const socket of this.sockets) socket.close(SOCKET_CLOSE.goingAway, "the PoP stops");
+    const endMs = performance.now() + graceMs;
+    while (this.sockets.size > 0 && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    for (const socket of this.sockets) socket.cut();
+  }
+
+  private offer(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const outgoing = new ServerResponse(incoming);
+    outgoing.shouldKeepAlive = false;
+    outgoing.assignSocket(socket as never);
+    outgoing.once("finish", () => socket.end());
+    const protocols = offeredProtocols(incoming.headers["sec-websocket-protocol"]);
+    const upgrade: Upgrade = {
+      protocols,
+      accept: (terms, opened) => {
+        exchange.detach();
+        outgoing.detachSocket(socket as never);
+        this.accept(incoming, socket, head, terms, opened);
+      },
+    };
+    const exchange = new NodeExchange(incoming, outgoing, upgrade);
+    this.handle(exchange);
+  }
+
+  private accept(
+    incoming: IncomingMessage,
+    stream: Duplex,
+    head: Buffer,
+    terms: SocketTerms,
+    opened: (socket: DoorSocket) => SocketListener,
+  ): void {
+    const server = new WebSocketServer({
+      ...SOCKET_BOUNDS,
+      noServer: true,
+      clientTracking: false,
+      maxPayload: terms.messageBytes,
+      handleProtocols: () => terms.protocol ?? false,
+    });
+    server.handleUpgrade(incoming, stream, head, (raw) => {
+      const socket = new StandardSocket(raw as never, terms);
+      this.sockets.add(socket);
+      raw.on("message", (data, binary) => socket.received(binary ? data : String(data)));
+      raw.on("pong", () => socket.heard());
+      raw.on("ping", () => socket.heard());
+      // What went wrong, also a message too long, follows as a close.
+      raw.on("error", () => {});
+      raw.on("close", (code, reason) => {
+        this.sockets.delete(socket);
+        socket.ended(code, String(reason));
+      });
+      socket.begin(opened(socket));
+    });
+  }
+}

@@ -1,0 +1,9 @@
+/** A number of tokens as each dialect answers it. */
+import type { Dialect } from "../grid/dialect.ts";
+
+export const COUNT_FORMS: Readonly<Record<Dialect, (tokens: number) => unknown>> = {
+  // OpenAI's Chat API has no such door; its Responses API answers so.
+  chat: (tokens) => ({ input_tokens: tokens }),
+  messages: (tokens) => ({ input_tokens: tokens }),
+  gemini: (tokens) => ({ totalTokens: tokens }),
+};

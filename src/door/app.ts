@@ -13,6 +13,7 @@ import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
+import { openApi } from "./openapi.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf, errorBody, nameRequest } from "./error-forms.ts";
 import { errorHeaders } from "./rescue.ts";
@@ -56,6 +57,7 @@ export function createDoor(house: House): Hono<DoorEnv> {
   }
   on("GET", "/v1/models", (exchange) => listModels(house, exchange));
   on("GET", "/v1/models/:model{.+}", (exchange, c) => oneModel(house, exchange, c));
+  on("GET", "/openapi.json", (exchange) => replyJson(exchange, 200, openApi()));
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));

@@ -38,6 +38,17 @@ const ERRORS: Readonly<Record<Dialect, Json>> = {
       },
     },
   },
+  gemini: {
+    type: "object",
+    required: ["error"],
+    properties: {
+      error: {
+        type: "object",
+        required: ["code", "message", "status"],
+        properties: { code: { type: "integer" }, message: TEXT, status: TEXT },
+      },
+    },
+  },
   messages: {
     type: "object",
     required: ["type", "error", "request_id"],
@@ -65,18 +76,34 @@ function answers(dialect: Dialect, streams: boolean): Json {
   };
 }
 
-function routeItem(route: Route): Json {
-  const { dialect, operation } = DOORS[route];
+const PARAMETERS = WISHES.map(([name, type, description]) => {
+  return { name, in: "header", required: false, description, schema: { type } };
+});
+const IN_PATH = { name: "model", in: "path", required: true, schema: TEXT };
+
+/** The paths of a door: one, and another for streams where they have their own. */
+function routeItems(route: Route): [string, Json][] {
+  const { dialect, operation, path, streamPath } = DOORS[route];
   const streams = operation === "generate" || operation === "complete";
+  // Google's version is v1beta; v1 is taken as well.
+  const version = dialect === "gemini" ? "/v1beta" : "/v1";
+  const own: [string, Json] = [
+    version + path,
+    item(route, route, path, answers(dialect, streams && streamPath === undefined)),
+  ];
+  if (streamPath === undefined) return [own];
+  const stream = streamPath.replace(/\?.*$/, "");
+  return [own, [version + stream, item(route, `${route}-stream`, stream, answers(dialect, true))]];
+}
+
+function item(route: Route, operationId: string, path: string, responses: Json): Json {
   return {
     post: {
-      operationId: route,
-      tags: [dialect],
-      parameters: WISHES.map(([name, type, description]) => {
-        return { name, in: "header", required: false, description, schema: { type } };
-      }),
+      operationId,
+      tags: [DOORS[route].dialect],
+      parameters: path.includes("{model}") ? [IN_PATH, ...PARAMETERS] : PARAMETERS,
       requestBody: { required: true, content: json(ref(route)) },
-      responses: answers(dialect, streams),
+      responses,
     },
   };
 }
@@ -87,7 +114,7 @@ function reading(operationId: string, description: string, type = "application/j
 }
 
 export function openApi(): Json {
-  const routes = ROUTES.map((route) => [`/v1${DOORS[route].path}`, routeItem(route)]);
+  const routes = ROUTES.flatMap(routeItems);
   const bodies = ROUTES.map((route) => [route, BODY_SCHEMAS[route] ?? { type: "object" }]);
   const errors = Object.entries(ERRORS).map(([dialect, form]) => [`${dialect}-error`, form]);
   const bearer = { type: "http", scheme: "bearer" };
@@ -101,7 +128,7 @@ export function openApi(): Json {
     security: [{}, { bearer: [] }, { key: [] }],
     paths: {
       ...Object.fromEntries(routes),
-      "/v1/models": reading("models", "What the endpoints serve, in OpenAI's or Anthropic's form."),
+      "/v1/models": reading("models", "What the endpoints serve, in the caller's form."),
       "/healthz": reading("healthz", "The process lives."),
       "/readyz": reading("readyz", "It can serve."),
       "/metrics": reading("metrics", "Prometheus text.", "text/plain"),

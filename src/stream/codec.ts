@@ -62,7 +62,11 @@ export class Codec {
    */
   plain(whole: Uint8Array, headers: Headers): { body: Uint8Array; faults: Fault[] } {
     const { caller, task } = this;
-    if (DOORS[task.route].operation !== "generate") return { body: whole, faults: [] };
+    const { operation } = DOORS[task.route];
+    if (operation !== "generate") {
+      const embeds = operation === "embed" && caller !== undefined;
+      return { body: embeds ? this.embedded(whole, caller) : whole, faults: [] };
+    }
     if (caller === undefined && task.schema === undefined) {
       return { body: whole, faults: endsOpen(whole) ? ["finish"] : [] };
     }
@@ -92,8 +96,18 @@ export class Codec {
     return faults;
   }
 
+  private embedded(whole: Uint8Array, caller: StreamDialect): Uint8Array {
+    const fields = parseFields(decoder.decode(whole));
+    const vectors = fields === undefined ? undefined : this.engine.vectors?.read(fields);
+    if (vectors === undefined || caller.vectors === undefined) {
+      throw new GridError("bad_response", "The endpoint's answer holds no embeddings.");
+    }
+    const tokens = this.usage(whole)?.promptTokens ?? Math.round(this.task.promptTokens);
+    return encoder.encode(JSON.stringify(caller.vectors.write(vectors, this.task, tokens)));
+  }
+
   usage(whole: Uint8Array): Usage | undefined {
-    return usageOfBody(whole, this.engine.usageOf);
+    return usageOfBody(whole, this.engine.usageOf, this.engine.usageKey);
   }
 
   /** The engine's own words for a request that it refuses, to be put in the caller's dialect. */

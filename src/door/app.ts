@@ -14,6 +14,7 @@ import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
 import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
+import { openApi } from "./openapi.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf, errorBody, nameRequest } from "./error-forms.ts";
 import { errorHeaders } from "./rescue.ts";
@@ -59,6 +60,7 @@ export function createDoor(house: House): Hono<DoorEnv> {
     on("GET", `${version}/models`, (exchange) => listModels(house, exchange));
     on("GET POST", `${version}/models/:model{.+}`, (exchange, c) => modelPath(house, exchange, c));
   }
+  on("GET", "/openapi.json", (exchange) => replyJson(exchange, 200, openApi()));
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));

@@ -259,7 +259,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return busy;
   }
 
-  attempt(flight: Flight, exchange: Exchange): Attempt {
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
@@ -273,6 +273,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      // What comes from another PoP was checked there.
+      retriable: retries > 0 && flight.others > 0 && !away,
       limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);

@@ -47,6 +47,8 @@ export interface AttemptPlan {
   errorEvent(error: GridError): Uint8Array;
   errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** Another endpoint could serve it, and a retry is left. */
+  retriable: boolean;
   /** The endpoint said that it takes nothing more for so long. */
   limited(forMs: Millis): void;
 }
@@ -149,6 +151,13 @@ export class Attempt implements RelayHost, Deadline {
 
   refusal(status: number, engine: Headers): GridError | undefined {
     return this.plan.worker.refusal?.(status, engine);
+  }
+
+  retriesResult(): boolean {
+    const { task, retriable } = this.plan;
+    if (!retriable || task.resultRetried === true) return false;
+    task.resultRetried = true;
+    return true;
   }
 
   answered(status: number, engine: Headers): void {

@@ -49,7 +49,6 @@ export function familyDefaults(engine: EngineFamily): FamilyDefaults {
     const far = { tier: "core", region: "cloud", rttMs: 40 } as const;
     return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
   }
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
   return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 1_024, rttMs: 0.5 };
 }
 

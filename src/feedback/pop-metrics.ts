@@ -32,6 +32,27 @@ interface IndexReading {
   stats(): IndexStats;
 }
 
+/** What is followed of an endpoint's KV events; times in ms of the PoP's clock. */
+interface CacheReport {
+  trust: string;
+  blocks: number;
+  received: number;
+  missed: number;
+  gaps: number;
+  replays: number;
+  replayFailures: number;
+  resets: number;
+  badEvents: number;
+  orphans: number;
+  lastEventMs: Millis | undefined;
+}
+
+/** What is read of the engines' caches; undefined = not followed. */
+interface CacheReading {
+  report(row: number): CacheReport | undefined;
+  nowMs(): Millis;
+}
+
 /** The end of an attempt, as far as it is counted. */
 interface Ended {
   kind: string;
@@ -49,6 +70,7 @@ const OVERHEAD = "From the whole request body to sending it on, without the wait
 const TTFT = "Streams: from the whole request body to the first content token.";
 const TTFT_ERROR = "Absolute difference of predicted and observed time to first token.";
 const JITTER = "Mean absolute deviation of the gaps between tokens, per stream.";
+const PREFIX_ERROR = "Absolute difference of the two, summed over requests.";
 const PREFIX = "Prompt tokens expected in, and reported from, the chosen endpoint's KV cache.";
 
 export class PopMetrics {
@@ -72,8 +94,14 @@ export class PopMetrics {
   private readonly jitter: Histogram;
   private readonly tokens: Record<"prompt" | "cached" | "completion", Counter>;
   private readonly prefix: Record<"predicted" | "observed", Counter>;
+  private readonly prefixError: Counter;
 
-  constructor(table: EndpointTable, index: IndexReading, queueLength: () => number) {
+  constructor(
+    table: EndpointTable,
+    index: IndexReading,
+    queueLength: () => number,
+    cache?: CacheReading,
+  ) {
     this.table = table;
     const seconds = (name: string, help: string, bounds: readonly number[]): Histogram =>
       this.registry.histogram({ name: `gridpoint_${name}_seconds`, help }, bounds).labels();
@@ -111,7 +139,9 @@ export class PopMetrics {
     };
     const prefix = byLabel("prefix_hit_tokens", PREFIX, "kind");
     this.prefix = { predicted: prefix.labels("predicted"), observed: prefix.labels("observed") };
+    this.prefixError = byLabel("prefix_hit_error_tokens", PREFIX_ERROR).labels();
     this.readings(index, queueLength);
+    if (cache !== undefined) this.cacheReadings(cache);
   }
 
   decided(decision: Decision, tookS: number): void {
@@ -141,6 +171,7 @@ export class PopMetrics {
     this.tokens.cached.add(usage.cachedTokens);
     this.prefix.predicted.add(flight.matchedTokens);
     this.prefix.observed.add(usage.cachedTokens);
+    this.prefixError.add(Math.abs(flight.matchedTokens - usage.cachedTokens));
   }
 
   ended(flight: Flight, end: Ended): void {
@@ -204,6 +235,40 @@ export class PopMetrics {
       const type = name.endsWith("_total") ? "counter" : "gauge";
       this.registry.collect(type, options, (report) => {
         for (const record of this.table.live()) report(read(record), record.spec.id);
+      });
+    }
+  }
+
+  private cacheReadings(cache: CacheReading): void {
+    const trusted = "1 = every event since its start was applied; 0.5 = in order, but not all.";
+    const ofTrust = ({ trust }: CacheReport) =>
+      trust === "whole" ? 1 : trust === "partial" ? 0.5 : 0;
+    const columns: [string, string, (report: CacheReport) => number][] = [
+      ["trusted", trusted, ofTrust],
+      ["blocks", "KV blocks that its events say it holds.", ({ blocks }) => blocks],
+      ["events_received_total", "Batches of events.", ({ received }) => received],
+      ["events_missed_total", "Batches that were missing in the order.", ({ missed }) => missed],
+      ["event_gaps_total", "Holes in the order of batches.", ({ gaps }) => gaps],
+      ["replays_total", "Replays asked for.", ({ replays }) => replays],
+      ["replay_failures_total", "Replays without a good end.", (one) => one.replayFailures],
+      ["resets_total", "Times that all was forgotten.", ({ resets }) => resets],
+      ["bad_events_total", "Events that could not be read.", ({ badEvents }) => badEvents],
+      ["orphans_total", "Blocks whose parent is unknown.", ({ orphans }) => orphans],
+      [
+        "last_event_age_seconds",
+        "Since the last batch came; Inf = none yet.",
+        ({ lastEventMs: atMs }) =>
+          atMs === undefined ? Number.POSITIVE_INFINITY : (cache.nowMs() - atMs) / 1000,
+      ],
+    ];
+    for (const [name, help, read] of columns) {
+      const options = { name: `gridpoint_kv_${name}`, help, labels: ["endpoint"] };
+      const type = name.endsWith("_total") ? "counter" : "gauge";
+      this.registry.collect(type, options, (report) => {
+        for (const record of this.table.own()) {
+          const one = cache.report(record.row);
+          if (one !== undefined) report(read(one), record.spec.id);
+        }
       });
     }
   }

@@ -104,7 +104,10 @@ export function modelsOf(body: unknown): ModelInfo[] | undefined {
     const id = entry?.id ?? (entry?.name as string | undefined)?.replace?.(/^models\//, "");
     if (typeof id !== "string" || id === "" || id.length > MODEL_ID_MAX) continue;
     const contextTokens = contextOf(entry as Json);
-    models.push(contextTokens === undefined ? { id } : { id, contextTokens });
+    const model: ModelInfo = contextTokens === undefined ? { id } : { id, contextTokens };
+    // vLLM lists adapters as models with a parent.
+    if (typeof entry?.parent === "string") model.adapterOf = entry.parent;
+    models.push(model);
   }
   return models;
 }

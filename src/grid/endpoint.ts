@@ -84,6 +84,18 @@ export const CAPABILITIES = 0xffff;
 
 export type Phase = "unknown" | "loading" | "ready" | "sleeping" | "draining" | "down";
 
+/** Where an engine publishes what its KV cache holds (vLLM's format, over ZMTP). */
+export interface KvEventsSpec {
+  /** `tcp://host:port` of its PUB socket. */
+  url: string;
+  /** Of its ROUTER socket for replays; undefined = none. */
+  replay?: string | undefined;
+  /** Events whose topic starts so; empty = all. */
+  topic: string;
+  /** Data-parallel ranks, on ports that follow one another. */
+  ranks: number;
+}
+
 /** An endpoint as configured. Everything that is learned stands in the endpoint table instead. */
 export interface EndpointSpec {
   /** Unique in the PoP; `[A-Za-z0-9._-]{1,64}`; shown in headers and metrics. */
@@ -113,6 +125,7 @@ export interface EndpointSpec {
   contextTokens?: Tokens;
   /** KV cache size, for mirroring its eviction; learned from the engine when it says so. */
   kvTokens?: Tokens;
+  kvEvents?: KvEventsSpec | undefined;
   /** Starting values until learned. */
   prefillTokensPerS: number;
   itlMs: Millis;

@@ -63,10 +63,10 @@ export class Codec {
   plain(whole: Uint8Array, headers: Headers): { body: Uint8Array; faults: Fault[] } {
     const { caller, task } = this;
     const { operation } = DOORS[task.route];
-    if (operation === "embed" && caller !== undefined) {
-      return { body: this.embedded(whole, caller), faults: [] };
+    if (operation !== "generate") {
+      const embeds = operation === "embed" && caller !== undefined;
+      return { body: embeds ? this.embedded(whole, caller) : whole, faults: [] };
     }
-    if (operation !== "generate") return { body: whole, faults: [] };
     if (caller === undefined && task.schema === undefined) {
       return { body: whole, faults: endsOpen(whole) ? ["finish"] : [] };
     }

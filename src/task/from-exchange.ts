@@ -47,6 +47,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.queuedSinceMs = 0;
   task.promptBytes = 0;
   task.promptTokens = 0;
+  task.tokensPerChunk = 0;
   task.expectedOutTokens = 0;
   task.chain = NO_CHAIN;
   return task;

@@ -69,6 +69,8 @@ export interface Task extends ParsedBody {
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */
   promptTokens: Tokens;
+  /** Tokens in one chunk of its known prefix, else on average of the model. */
+  tokensPerChunk: number;
   expectedOutTokens: Tokens;
   /** Chained 64-bit hashes of the prompt's whole chunks: little-endian (lo, hi) pairs. */
   chain: Uint32Array;

@@ -3,13 +3,7 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
-import type { Dialect } from "../grid/dialect.ts";
-import {
-  CAPABILITY,
-  type Capability,
-  type EndpointSpec,
-  type EngineFamily,
-} from "../grid/endpoint.ts";
+import type { Capability, EngineFamily } from "../grid/endpoint.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
 import type { Operation } from "../task/route.ts";
@@ -374,31 +368,3 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     },
   },
 };
-
-export function capabilityMask(capabilities: readonly Capability[]): number {
-  let mask = 0;
-  for (const capability of capabilities) mask |= CAPABILITY[capability];
-  return mask;
-}
-
-/** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: DeclaredAbilities): number {
-  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
-  return inDialects(mask, spec.dialects);
-}
-
-type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
-
-/** What OpenAI's dialect alone can ask for. */
-const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
-
-/** What Gemini's has too. */
-const GEMINI = capabilityMask(["choices", "countGemini"]);
-
-/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
-export function inDialects(mask: number, dialects: readonly Dialect[]): number {
-  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
-  if (dialects.includes("messages")) able |= CAPABILITY.count;
-  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
-  return able;
-}

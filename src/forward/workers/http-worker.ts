@@ -13,7 +13,8 @@ import { tokenIdsOf } from "../../stream/token-ids.ts";
 import { translateBody } from "../../task/dialects/table.ts";
 import { DOORS, pathOf, type Route, translatedRoute } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
-import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
+import { capabilityMask } from "../abilities.ts";
+import { FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
 import {
   type LoadFacts,

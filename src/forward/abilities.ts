@@ -1,6 +1,6 @@
 /**
- * What an endpoint can do, as a mask of CAPABILITY bits: the operator's word, else the family's, and
- * what follows from the dialects that it speaks.
+ * What an endpoint can do, as a mask of CAPABILITY bits: the word of the operator, else of the
+ * family, and what follows from the dialects that it speaks.
  */
 import type { Dialect } from "../grid/dialect.ts";
 import { CAPABILITY, type Capability, type EndpointSpec } from "../grid/endpoint.ts";

@@ -1,4 +1,7 @@
-/** What an endpoint can do, as a mask: by its family, by what it speaks, by the operator's word. */
+/**
+ * What an endpoint can do, as a mask of CAPABILITY bits: the word of the operator, else of the
+ * family, and what follows from the dialects that it speaks.
+ */
 import type { Dialect } from "../grid/dialect.ts";
 import { CAPABILITY, type Capability, type EndpointSpec } from "../grid/endpoint.ts";
 import { FAMILIES } from "./families.ts";

@@ -16,7 +16,7 @@ import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
@@ -196,13 +196,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return decision;
   }
 
-  canStart(row: Row): boolean {
+  canStart(row: Row, tokens: Tokens): boolean {
     const { config, peers, table } = this.parts;
     const record = table.records[row];
     if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
     const isEarly = config.limits.binding === "early";
     const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
-    return hasPrefillRoom(table.columns, row, least);
+    return hasPrefillRoom(table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -263,7 +263,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return busy;
   }
 
-  attempt(flight: Flight, exchange: Exchange): Attempt {
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
@@ -278,6 +278,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
       tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
+      // What comes from another PoP was checked there.
+      retriable: retries > 0 && flight.others > 0 && !away,
       limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);

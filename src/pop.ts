@@ -295,7 +295,7 @@ class RunningPop implements Pop {
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
     const rows = this.kernel.explain(ask, nowMs);
-    const { row, choice, ttftMs } = this.kernel.decide(ask, nowMs);
+    const { row, choice, ttftMs, uncachedTokens } = this.kernel.decide(ask, nowMs);
     return {
       request: task.id,
       model: task.model,
@@ -303,7 +303,7 @@ class RunningPop implements Pop {
       chunks: task.chain.length / 2,
       sloTtftMs: task.sloTtftMs,
       decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
-      startsNow: row >= 0 && this.stages.canStart(row),
+      startsNow: row >= 0 && this.stages.canStart(row, uncachedTokens),
       candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
     };
   }

@@ -75,6 +75,8 @@ const MAY_NAME_ANY_TYPE = ["index", "edge", "edge/sim"];
 /** Packages that a module of `src/` may import: all are plain web-standard JavaScript. */
 const PACKAGES: Record<string, RegExp> = {
   config: /^valibot$/,
+  // Checks a result against the caller's schema.
+  stream: /^@cfworker\/json-schema$/,
   state: /^lru-cache$/,
   kv: /^@msgpack\/msgpack$/,
   feedback: /^lru-cache$/,

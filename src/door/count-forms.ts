@@ -5,4 +5,5 @@ export const COUNT_FORMS: Readonly<Record<Dialect, (tokens: number) => unknown>>
   // OpenAI's Chat API has no such door; its Responses API answers so.
   chat: (tokens) => ({ input_tokens: tokens }),
   messages: (tokens) => ({ input_tokens: tokens }),
+  gemini: (tokens) => ({ totalTokens: tokens }),
 };

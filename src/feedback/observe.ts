@@ -83,6 +83,7 @@ export class Feedback {
     columns.ownTokens[row] = (columns.ownTokens[row] as number) + loadTokens;
     columns.sentTokens[row] = (columns.sentTokens[row] as number) + loadTokens;
     record.requests++;
+    record.prefills++;
     this.prefix.learn(task.chain, row, nowMs);
     if (task.session !== undefined) {
       this.sessions.pin(task.tenant, task.session, record.spec.id);
@@ -176,6 +177,8 @@ export class Feedback {
     const left = (ownTokens[row] as number) - loadTokens;
     ownTokens[row] = left > 1e-6 ? left : 0;
     busyTokens[row] = (busyTokens[row] as number) + loadTokens;
+    const record = this.table.records[row];
+    if (record !== undefined) record.prefills--;
   }
 
   private markMixed(row: Row): void {

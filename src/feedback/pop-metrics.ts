@@ -6,7 +6,7 @@ import { type Decision, CHOICES } from "../grid/decision.ts";
 import type { GridError } from "../grid/errors.ts";
 import type { Millis } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
-import { type Route, ROUTES } from "../task/route.ts";
+import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Task } from "../task/task.ts";
 import {
   type Counter,
@@ -56,12 +56,14 @@ interface CacheReading {
 /** The end of an attempt, as far as it is counted. */
 interface Ended {
   kind: string;
+  faults?: readonly string[];
   meter: { itlMs: Millis | undefined; jitterMs: Millis | undefined };
 }
 
 type EndpointColumn = [name: string, help: string, read: (record: EndpointRecord) => number];
 
 const ATTEMPTS = "Attempts at an endpoint, by how they ended; failed ones were tried elsewhere.";
+const FAULTS = "Answers that came whole but were not as they should be, by what was wrong.";
 const HANDOVERS = "Requests that other PoPs handed over to this one, by how they ended here.";
 const QUEUE_WAIT = "Time in the wait queue of the PoP, of requests that had to wait.";
 const OVERHEAD = "From the whole request body to sending it on, without the wait in the queue.";
@@ -80,6 +82,7 @@ export class PopMetrics {
   private readonly attempts: Family<Counter>;
   private readonly refusals: Family<Counter>;
   private readonly handovers: Family<Counter>;
+  private readonly faults: Family<Counter>;
   private readonly duration: Map<Route, Histogram>;
   private readonly decision: Histogram;
   private readonly choices: Map<string, Counter>;
@@ -106,6 +109,7 @@ export class PopMetrics {
       this.registry.counter({ name: `gridpoint_${name}_total`, help, labels });
     this.requests = byLabel("requests", "Requests, by how they ended.", "route", "ending", "code");
     this.attempts = byLabel("attempts", ATTEMPTS, "endpoint", "ending");
+    this.faults = byLabel("result_faults", FAULTS, "dialect", "fault");
     this.refusals = byLabel("refused", "Requests refused before they became a task.", "code");
     this.handovers = byLabel("handovers_received", HANDOVERS, "ending");
     for (const route of ROUTES) {
@@ -172,6 +176,8 @@ export class PopMetrics {
 
   ended(flight: Flight, end: Ended): void {
     this.attempts.labels(flight.endpointId, end.kind).inc();
+    const { dialect } = DOORS[flight.task.route];
+    for (const fault of end.faults ?? []) this.faults.labels(dialect, fault).inc();
     const { itlMs, jitterMs } = end.meter;
     if (itlMs !== undefined) this.itl.observe(itlMs / 1000);
     if (jitterMs !== undefined) this.jitter.observe(jitterMs / 1000);

@@ -357,6 +357,22 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
       notes: ["529 is its word for overloaded.", "Bearer is taken too since API 2026-10-21."],
     },
   },
+  gemini: {
+    health: ["/v1beta/models?pageSize=1"],
+    models: "/v1beta/models?pageSize=1000",
+    loads: [],
+    // v1 lacks what models learned since: system instructions, tools, thinking.
+    routePrefix: "/v1beta",
+    capabilities: ["chat", "tools", "vision", "jsonSchema", "embeddings"],
+    keyHeader: "x-goog-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["Its limits stand in no header: only a 429 tells, with when to come back."],
+    },
+  },
 };
 
 export function capabilityMask(capabilities: readonly Capability[]): number {
@@ -376,9 +392,13 @@ type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialect
 /** What OpenAI's dialect alone can ask for. */
 const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
 
+/** What Gemini's has too. */
+const GEMINI = capabilityMask(["choices", "countGemini"]);
+
 /** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
 export function inDialects(mask: number, dialects: readonly Dialect[]): number {
   let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
   if (dialects.includes("messages")) able |= CAPABILITY.count;
+  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
   return able;
 }

@@ -51,6 +51,8 @@ export interface AttemptPlan {
   firstContent(nowMs: Millis): void;
   /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
   tokenIds?: TokenIdMode | undefined;
+  /** Another endpoint could serve it, and a retry is left. */
+  retriable: boolean;
   /** The endpoint said that it takes nothing more for so long. */
   limited(forMs: Millis): void;
 }
@@ -161,6 +163,13 @@ export class Attempt implements RelayHost, Deadline {
 
   refusal(status: number, engine: Headers): GridError | undefined {
     return this.plan.worker.refusal?.(status, engine);
+  }
+
+  retriesResult(): boolean {
+    const { task, retriable } = this.plan;
+    if (!retriable || task.resultRetried === true) return false;
+    task.resultRetried = true;
+    return true;
   }
 
   answered(status: number, engine: Headers): void {

@@ -6,7 +6,7 @@
 
 /**
  * `chat`: OpenAI Chat Completions with its siblings Completions, Embeddings and Models.
- * `messages`: Anthropic Messages.
+ * `messages`: Anthropic Messages. `gemini`: Google's generateContent with its siblings.
  */
-export const DIALECTS = ["chat", "messages"] as const;
+export const DIALECTS = ["chat", "messages", "gemini"] as const;
 export type Dialect = (typeof DIALECTS)[number];

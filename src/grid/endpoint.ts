@@ -18,11 +18,18 @@ export const ENGINE_FAMILIES = [
   // Vendors' APIs, and whoever speaks just as they do.
   "openai",
   "anthropic",
+  "gemini",
 ] as const;
 export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 
 /** Vendors' clouds: nothing of them is ours to see but their answers. */
-const CLOUD: readonly EngineFamily[] = ["openai", "anthropic"];
+const CLOUD: readonly EngineFamily[] = ["openai", "anthropic", "gemini"];
+
+/** Of the families that do not speak OpenAI's. */
+const OWN_DIALECTS: Readonly<Partial<Record<EngineFamily, Dialect>>> = {
+  anthropic: "messages",
+  gemini: "gemini",
+};
 
 export interface FamilyDefaults {
   dialects: Dialect[];
@@ -35,14 +42,13 @@ export interface FamilyDefaults {
 
 /** What holds for an endpoint of a family unless the operator says otherwise. */
 export function familyDefaults(engine: EngineFamily): FamilyDefaults {
-  const dialects: Dialect[] = engine === "anthropic" ? ["messages"] : ["chat"];
+  const dialects: Dialect[] = [OWN_DIALECTS[engine] ?? "chat"];
   if (CLOUD.includes(engine)) {
     // It runs in no region that we know, so x-grid-region excludes it until the operator names
     // one; what waits there waits in nobody's way.
     const far = { tier: "core", region: "cloud", rttMs: 40 } as const;
     return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
   }
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
   return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 1_024, rttMs: 0.5 };
 }
 
@@ -61,8 +67,10 @@ export const CAPABILITY = {
   logprobs: 64,
   /** Several choices of one prompt (`n`). */
   choices: 128,
-  /** Counts the tokens of a prompt without generating. */
+  /** Counts the tokens of a prompt without generating, asked as Anthropic's clients ask. */
   count: 256,
+  /** The same, asked as Google's clients ask. */
+  countGemini: 512,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
 

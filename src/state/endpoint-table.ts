@@ -84,6 +84,8 @@ export interface EndpointRecord {
   loadSource: string;
   loadErrors: number;
   requests: number;
+  /** Requests of ours that have no first token yet: those of `ownTokens`. */
+  prefills: number;
   failures: number;
   /** In this busy period a prefill ended unseen (a plain answer, one given up): no rate from it. */
   busyMixed: boolean;
@@ -150,6 +152,7 @@ export class EndpointTable {
       loadSource: "none",
       loadErrors: 0,
       requests: 0,
+      prefills: 0,
       failures: 0,
       busyMixed: false,
       ttftErrorMs: 0,

@@ -34,6 +34,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.session = sessionOf(body, headers);
   task.path = context.path;
   task.models = undefined;
+  task.resultRetried = false;
   task.dialectHeaders = dialectHeaders(body, headers);
   task.regions = regionsOf(body, headers);
   task.priority = priorityOf(body, headers);

@@ -83,6 +83,13 @@ function logprobsNeed(body: Fields, route: Route): number {
   return asked ? CAPABILITY.logprobs : 0;
 }
 
+/** The schema of `response_format` where it is strict. */
+function strictSchema(body: Fields): unknown {
+  const format = body.response_format;
+  const described = isFields(format) && format.type === "json_schema" ? format.json_schema : {};
+  return isFields(described) && described.strict === true ? described.schema : undefined;
+}
+
 function formatNeed(body: Fields): number {
   const format = body.response_format;
   if (format === undefined || format === null) return 0;
@@ -165,6 +172,7 @@ export function parseOpenAiBody(
     maxTokens: generates ? maxTokensOf(body) : 0,
     choices,
     usageAdded,
+    schema: route === "chat" ? strictSchema(body) : undefined,
     usageShown: isFields(options) && options.include_usage === true,
     cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
     serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),

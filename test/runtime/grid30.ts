@@ -5,7 +5,7 @@
  * bound does not hold. Takes two minutes.
  */
 import { readFileSync } from "node:fs";
-import { type GridState, gridState, makeGrid, untilMet } from "./grid-process.ts";
+import { fewAtOnce, type GridState, gridState, makeGrid, untilMet } from "./grid-process.ts";
 import { type ServerProcess, startEngine } from "./pop-process.ts";
 
 const POPS = 30;
@@ -110,7 +110,7 @@ try {
   const alone = await shareOf(pops);
   single.stop();
   note("one PoP alone under its load", alone, "% of a core");
-  for (let i = 1; i < POPS; i++) pops.push(await start(i));
+  pops.push(...(await fewAtOnce(POPS - 1, (i) => start(i + 1))));
   await untilMet(pops, 60_000);
   const work = drive(pops);
   await pause(SETTLE_MS);

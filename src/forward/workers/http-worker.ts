@@ -11,7 +11,7 @@ import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/e
 import type { Millis } from "../../grid/units.ts";
 import { tokenIdsOf } from "../../stream/token-ids.ts";
 import { translateBody } from "../../task/dialects/table.ts";
-import { DOORS, GENERATE, pathOf, type Route } from "../../task/route.ts";
+import { DOORS, pathOf, type Route, translatedRoute } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
@@ -122,7 +122,8 @@ export class HttpWorker implements Worker {
   outbound(task: Task): OutRequest {
     const dialect = this.dialect(task);
     const own = dialect === DOORS[task.route].dialect;
-    const path = pathOf(own ? task.route : GENERATE[dialect], task.model);
+    const route = own ? task.route : translatedRoute(task.route, dialect);
+    const path = pathOf(route, task.model, task.stream);
     return {
       origin: this.origin,
       method: "POST",

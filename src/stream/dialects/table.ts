@@ -2,9 +2,11 @@
 import type { Dialect } from "../../grid/dialect.ts";
 import { CHAT } from "./chat.ts";
 import type { StreamDialect } from "./dialect.ts";
+import { GEMINI } from "./gemini.ts";
 import { MESSAGES } from "./messages.ts";
 
 export const STREAM_DIALECTS: Readonly<Record<Dialect, StreamDialect>> = {
   chat: CHAT,
   messages: MESSAGES,
+  gemini: GEMINI,
 };

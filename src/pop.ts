@@ -24,7 +24,8 @@ import { PeerRoster } from "./pop-peers.ts";
 import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
 import { Roster, type RosterHost } from "./pop-roster.ts";
-import { drainReport, namedCandidate, notReady, popState, type ViewParts } from "./pop-view.ts";
+import { explained } from "./pop-explain.ts";
+import { drainReport, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
 import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
 import { SessionTable } from "./state/session-table.ts";
@@ -294,18 +295,9 @@ class RunningPop implements Pop {
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
-    const rows = this.kernel.explain(ask, nowMs);
-    const { row, choice, ttftMs, uncachedTokens } = this.kernel.decide(ask, nowMs);
-    return {
-      request: task.id,
-      model: task.model,
-      promptTokens: task.promptTokens,
-      chunks: task.chain.length / 2,
-      sloTtftMs: task.sloTtftMs,
-      decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
-      startsNow: row >= 0 && this.stages.canStart(row, uncachedTokens),
-      candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
-    };
+    const { kernel, table, stages } = this;
+    const parts = { kernel, table, task, ask, canStart: stages.canStart.bind(stages) };
+    return explained(parts, nowMs);
   }
 }
 

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    // They need packages of their own: npm run test:sdk.
+    exclude: ["**/node_modules/**", "test/sdk/**"],
     reporters: ["default", "json"],
     outputFile: { json: "test/.report/vitest.json" },
     testTimeout: 20_000,

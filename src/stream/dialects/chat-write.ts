@@ -109,15 +109,20 @@ export class ChatWriter implements EventWriter {
 
 export function usageObject(usage: Usage): unknown {
   const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage;
-  const prompt: Record<string, number> = { cached_tokens: cachedTokens ?? 0 };
-  if (cacheWriteTokens !== undefined) prompt.cache_write_tokens = cacheWriteTokens;
-  return {
+  const object: Record<string, unknown> = {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: prompt,
-    completion_tokens_details: { reasoning_tokens: reasoningTokens ?? 0 },
   };
+  // What the engine does not say is left out, never 0.
+  if (cachedTokens !== undefined || cacheWriteTokens !== undefined) {
+    const details = { cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens };
+    object.prompt_tokens_details = details;
+  }
+  if (reasoningTokens !== undefined) {
+    object.completion_tokens_details = { reasoning_tokens: reasoningTokens };
+  }
+  return object;
 }
 
 export function writeAnswer(answer: Answer, options: WriterOptions): unknown {

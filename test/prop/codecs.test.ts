@@ -1,0 +1,194 @@
+/**
+ * Every pair of dialects: what an engine says in one, cut into chunks anywhere, reaches a reader
+ * of the other with the same meaning; what is no stream of a dialect never breaks the tap.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DIALECTS, type Dialect } from "../../src/grid/dialect.ts";
+import { GridError } from "../../src/grid/errors.ts";
+import type { WriterOptions } from "../../src/stream/dialects/dialect.ts";
+import { STREAM_DIALECTS } from "../../src/stream/dialects/table.ts";
+import type { StopReason, StreamEvent } from "../../src/stream/event.ts";
+import { SseParser } from "../../src/stream/sse.ts";
+import { SseTap } from "../../src/stream/tap.ts";
+
+// The smoke size in the tests is the same every time; a longer run draws anew.
+const MORE = process.env.GRIDPOINT_FUZZ_RUNS;
+const RUNS = Number(MORE ?? 300);
+fc.configureGlobal(MORE === undefined ? { seed: 20_261_126 } : {});
+const encoder = new TextEncoder();
+const OPTIONS: WriterOptions = {
+  ...{ model: "m", id: "r", createdS: 1, usage: true, promptTokens: 3, version: undefined },
+};
+
+const text = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
+type Piece = { kind: "text" | "reasoning"; texts: string[] } | { kind: "tool"; texts: string[] };
+const piece: fc.Arbitrary<Piece> = fc.record({
+  kind: fc.constantFrom("text", "reasoning", "tool"),
+  texts: fc.array(text, { minLength: 1, maxLength: 4 }),
+});
+const reason = fc.constantFrom<StopReason>("stop", "length");
+const answer = fc.tuple(fc.array(piece, { minLength: 1, maxLength: 6 }), reason);
+const cuts = fc.array(fc.nat(40), { minLength: 1, maxLength: 20 });
+const pair = fc.tuple(fc.constantFrom(...DIALECTS), fc.constantFrom(...DIALECTS));
+
+/** The union events of a drawn answer, as a careful engine would say it. */
+function eventsOf([pieces, why]: [Piece[], StopReason]): StreamEvent[] {
+  const events: StreamEvent[] = [{ type: "start", id: "a", model: "m" }];
+  let tool = 0;
+  for (const { kind, texts } of pieces) {
+    if (kind !== "tool") {
+      for (const part of texts) events.push({ type: kind, choice: 0, text: part });
+      continue;
+    }
+    events.push({ type: "tool", choice: 0, tool, id: `t${tool}`, name: texts[0] });
+    for (const json of texts) events.push({ type: "arguments", choice: 0, tool, json });
+    events.push({ type: "toolEnd", choice: 0, tool: tool++ });
+  }
+  const called = tool > 0 && why === "stop";
+  const usage = { promptTokens: 7, completionTokens: 2, cachedTokens: 4 };
+  events.push({ type: "stop", choice: 0, reason: called ? "tools" : why });
+  events.push({ type: "usage", usage }, { type: "end" });
+  return events;
+}
+
+function written(dialect: Dialect, events: readonly StreamEvent[]): Uint8Array {
+  const writer = STREAM_DIALECTS[dialect].writer(OPTIONS);
+  return encoder.encode(events.map((event) => writer.write(event)).join(""));
+}
+
+function* cut(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = Math.max(sizes[turn % sizes.length], 1);
+    yield bytes.slice(at, at + size);
+    at += size;
+  }
+}
+
+function tapOf(engine: Dialect, caller: Dialect): SseTap {
+  const writer = engine === caller ? undefined : STREAM_DIALECTS[caller].writer(OPTIONS);
+  const dialect = STREAM_DIALECTS[engine];
+  return new SseTap({ dialect, writer, dropUsage: false, choices: 1 });
+}
+
+/** What a stream means: content joined, tool calls, reason, usage. */
+function meaningOf(dialect: Dialect, bytes: readonly Uint8Array[]): unknown {
+  const said: string[] = [];
+  let kind = "";
+  let end: unknown;
+  let usage: unknown;
+  const add = (type: string, part: string): void => {
+    if (type === kind) said[said.length - 1] += part;
+    else said.push(`${type} ${part}`);
+    kind = type;
+  };
+  const on = (event: StreamEvent): void => {
+    if (event.type === "text" || event.type === "reasoning") add(event.type, event.text);
+    else if (event.type === "tool") add(`tool ${event.tool} ${event.id}`, `${event.name} `);
+    else if (event.type === "arguments") add(kind, event.json);
+    else if (event.type === "stop") end = event.reason;
+    else if (event.type === "usage") usage = event.usage;
+  };
+  const reader = STREAM_DIALECTS[dialect].reader();
+  const parser = new SseParser(({ data = "", event }) => void reader.read(data, event, { on }));
+  for (const chunk of bytes) parser.feed(chunk);
+  expect(parser.finish()).toBeUndefined();
+  return { said, end, usage };
+}
+
+describe("from any dialect to any", () => {
+  it("a stream keeps its meaning, however it is cut", () => {
+    fc.assert(
+      fc.property(pair, answer, cuts, ([engine, caller], drawn, sizes) => {
+        const bytes = written(engine, eventsOf(drawn));
+        const tap = tapOf(engine, caller);
+        const out: Uint8Array[] = [];
+        for (const chunk of cut(bytes, sizes)) {
+          const part = tap.feed(chunk);
+          if (part !== undefined) out.push(part);
+        }
+        expect(tap).toMatchObject({ terminal: true, contentSeen: true, error: undefined });
+        expect(meaningOf(caller, out)).toMatchObject(meaningOf(engine, [bytes]) as object);
+      }),
+      { numRuns: RUNS * 2 },
+    );
+  });
+
+  it("a stream that is cut off before its end is never terminal, and what went out is whole", () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(pair, answer, share, cuts, ([engine, caller], drawn, part, sizes) => {
+        const events = eventsOf(drawn).filter(({ type }) => type !== "stop" && type !== "end");
+        const writer = STREAM_DIALECTS[engine].writer(OPTIONS);
+        const whole = encoder.encode(events.map((event) => writer.write(event)).join(""));
+        const tap = tapOf(engine, caller);
+        const out: Uint8Array[] = [];
+        for (const chunk of cut(whole.slice(0, Math.floor(part * whole.length)), sizes)) {
+          const given = tap.feed(chunk);
+          if (given !== undefined) out.push(given);
+        }
+        meaningOf(caller, out);
+        tap.finish();
+        expect(tap.terminal).toBe(false);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+describe("what is no stream of the dialect", () => {
+  const names = ["choices", "delta", "content", "index", "type", "message", "usage", "error"];
+  const more = ["content_block", "tool_calls", "function", "finish_reason", "stop_reason", "id"];
+  const types = ["message_start", "content_block_start", "content_block_delta", "message_delta"];
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      fc.constantFrom<unknown>(null, true, -1, 0, 1.5, "", "x", ...types),
+      fc.dictionary(fc.constantFrom(...names, ...more), tie("value"), { maxKeys: 5 }),
+      fc.array(tie("value"), { maxLength: 3 }),
+    ),
+  }));
+  const data = fc.oneof(
+    value.map((one) => JSON.stringify(one)),
+    fc.string({ maxLength: 20 }),
+  );
+  const name = fc.constantFrom("", "event: error\n", ...types.map((type) => `event: ${type}\n`));
+  const frame = fc.tuple(name, data).map(([n, d]) => `${n}data: ${d.replace(/[\r\n]/g, " ")}\n\n`);
+
+  it("passes or is refused with a typed error, never breaks", () => {
+    fc.assert(
+      fc.property(
+        pair,
+        fc.array(frame, { maxLength: 8 }),
+        cuts,
+        ([engine, caller], frames, sizes) => {
+          const tap = tapOf(engine, caller);
+          try {
+            for (const chunk of cut(encoder.encode(frames.join("")), sizes)) tap.feed(chunk);
+            tap.finish();
+          } catch (error) {
+            expect(error).toBeInstanceOf(GridError);
+            expect(error).toMatchObject({ code: "bad_response" });
+          }
+        },
+      ),
+      { numRuns: RUNS * 2 },
+    );
+  });
+
+  it("is no plain answer, or one that every dialect can write", () => {
+    fc.assert(
+      fc.property(pair, value, ([engine, caller], body) => {
+        if (typeof body !== "object" || body === null || Array.isArray(body)) return;
+        const answer = STREAM_DIALECTS[engine].readAnswer(body as Record<string, unknown>);
+        if (answer === undefined) return;
+        try {
+          JSON.stringify(STREAM_DIALECTS[caller].writeAnswer(answer, OPTIONS));
+        } catch (error) {
+          expect(error).toMatchObject({ code: "bad_response" });
+        }
+      }),
+      { numRuns: RUNS * 2 },
+    );
+  });
+});

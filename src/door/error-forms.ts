@@ -50,7 +50,16 @@ const FORMS: Readonly<Record<Dialect, ErrorForm>> = {
     event: (json) => `event: error\ndata: ${json}\n\n`,
     requestIdHeader: "request-id",
   },
+  responses: { body: openAiErrorBody, event: responsesEvent },
 };
+
+/** The event of a stream has the error's fields at its top; numbered where it is sent. */
+function responsesEvent(json: string): string {
+  const { error } = JSON.parse(json) as ReturnType<typeof openAiErrorBody>;
+  const { message, type, param, code } = error;
+  const event = { type: "error", code: code ?? type, message, param, sequence_number: 0 };
+  return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+}
 
 const encoder = new TextEncoder();
 
@@ -76,5 +85,5 @@ export function dialectOf(path: string, headers: Headers): Dialect {
   if (path.startsWith("/v1/messages") || headers["anthropic-version"] !== undefined) {
     return "messages";
   }
-  return "chat";
+  return /^\/v1\/(responses|realtime)(\/|$)/.test(path) ? "responses" : "chat";
 }

@@ -79,10 +79,13 @@ function wrong(name: string, rule: string): GridError {
   return new GridError("invalid_request", `Query parameter ${name} ${rule}.`, { param: name });
 }
 
+const OPENAI: ModelForm = {
+  one: openAiModel,
+  list: (models) => ({ object: "list", data: models.map(openAiModel) }),
+};
+
 export const MODEL_FORMS: Readonly<Record<Dialect, ModelForm>> = {
-  chat: {
-    one: openAiModel,
-    list: (models) => ({ object: "list", data: models.map(openAiModel) }),
-  },
+  chat: OPENAI,
   messages: { one: anthropicModel, list: anthropicList },
+  responses: OPENAI,
 };

@@ -6,7 +6,7 @@
 
 /**
  * `chat`: OpenAI Chat Completions with its siblings Completions, Embeddings and Models.
- * `messages`: Anthropic Messages.
+ * `messages`: Anthropic Messages. `responses`: OpenAI Responses.
  */
-export const DIALECTS = ["chat", "messages"] as const;
+export const DIALECTS = ["chat", "messages", "responses"] as const;
 export type Dialect = (typeof DIALECTS)[number];

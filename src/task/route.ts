@@ -4,7 +4,15 @@
  */
 import type { Dialect } from "../grid/dialect.ts";
 
-export const ROUTES = ["chat", "completions", "embeddings", "messages", "count-tokens"] as const;
+export const ROUTES = [
+  "chat",
+  "completions",
+  "embeddings",
+  "messages",
+  "count-tokens",
+  "responses",
+  "input-tokens",
+] as const;
 export type Route = (typeof ROUTES)[number];
 
 /**
@@ -26,15 +34,22 @@ export const DOORS: Readonly<Record<Route, Door>> = {
   embeddings: { dialect: "chat", operation: "embed", path: "/embeddings" },
   messages: { dialect: "messages", operation: "generate", path: "/messages" },
   "count-tokens": { dialect: "messages", operation: "count", path: "/messages/count_tokens" },
+  responses: { dialect: "responses", operation: "generate", path: "/responses" },
+  "input-tokens": { dialect: "responses", operation: "count", path: "/responses/input_tokens" },
 };
 
 /** The door of each dialect where conversations are generated. */
-export const GENERATE: Readonly<Record<Dialect, Route>> = { chat: "chat", messages: "messages" };
+export const GENERATE: Readonly<Record<Dialect, Route>> = {
+  chat: "chat",
+  messages: "messages",
+  responses: "responses",
+};
 
 /** Request headers of a caller that belong to the dialect: an engine of the same gets them. */
 export const DIALECT_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   chat: ["openai-beta"],
   messages: ["anthropic-version", "anthropic-beta"],
+  responses: ["openai-beta"],
 };
 
 /** Path of a route for one model, behind the version prefix. */

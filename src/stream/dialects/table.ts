@@ -3,8 +3,10 @@ import type { Dialect } from "../../grid/dialect.ts";
 import { CHAT } from "./chat.ts";
 import type { StreamDialect } from "./dialect.ts";
 import { MESSAGES } from "./messages.ts";
+import { RESPONSES } from "./responses.ts";
 
 export const STREAM_DIALECTS: Readonly<Record<Dialect, StreamDialect>> = {
   chat: CHAT,
   messages: MESSAGES,
+  responses: RESPONSES,
 };

@@ -7,10 +7,12 @@ import type { ParsedBody } from "../task.ts";
 import { CHAT_REQUESTS } from "./chat.ts";
 import type { RequestDialect } from "./dialect.ts";
 import { MESSAGES_REQUESTS } from "./messages.ts";
+import { RESPONSES_REQUESTS } from "./responses.ts";
 
 export const REQUEST_DIALECTS: Readonly<Record<Dialect, RequestDialect>> = {
   chat: CHAT_REQUESTS,
   messages: MESSAGES_REQUESTS,
+  responses: RESPONSES_REQUESTS,
 };
 
 /** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */

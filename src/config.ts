@@ -7,6 +7,8 @@
 import * as v from "valibot";
 import { crossProblems } from "./config-checks.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
+import { ResponsesSection, SocketsSection } from "./config-sockets.ts";
+import type { ResponsesConfig, SocketsConfig } from "./config-sockets.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { DIALECTS } from "./grid/dialect.ts";
@@ -58,6 +60,8 @@ export interface PopConfig {
     keepAliveCommentMs: number;
     drainMs: number;
   };
+  sockets: SocketsConfig;
+  responses: ResponsesConfig;
   slo: { ttftMs: number; itlMs: number };
   kernel: KernelOptions;
   weights: Weights;
@@ -332,6 +336,8 @@ const Config = knob.section({
   auth: Auth,
   limits: Limits,
   timeouts: Timeouts,
+  sockets: SocketsSection,
+  responses: ResponsesSection,
   slo: Slo,
   kernel: Kernel,
   weights: WeightsSection,

@@ -6,20 +6,23 @@
  */
 import * as v from "valibot";
 import { crossProblems } from "./config-checks.ts";
+import {
+  completeEndpoint,
+  Endpoint,
+  isModel,
+  isName,
+  MODEL,
+  NAME,
+  ORIGIN_FORM,
+  originOf,
+  region,
+} from "./config-endpoint.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
 import { ResponsesSection, SocketsSection } from "./config-sockets.ts";
 import type { ResponsesConfig, SocketsConfig } from "./config-sockets.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
-import { DIALECTS } from "./grid/dialect.ts";
-import {
-  ADMISSION_STATES,
-  CAPABILITY,
-  dialectsOf,
-  ENGINE_FAMILIES,
-  TIERS,
-} from "./grid/endpoint.ts";
-import type { Capability, EndpointSpec, Tier } from "./grid/endpoint.ts";
+import { type EndpointSpec, type Tier, TIERS } from "./grid/endpoint.ts";
 import type { KernelOptions, Weights } from "./kernel/kernel.ts";
 import { TRIED_MAX } from "./kernel/kernel.ts";
 import { DEFAULT_WEIGHTS } from "./kernel/weights.ts";
@@ -29,6 +32,10 @@ export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
   listen: { host: string; port: number };
   endpoints: EndpointSpec[];
+  models: {
+    /** One name for a chain of models, the first choice first. */
+    aliases: Record<string, string[]>;
+  };
   /** No keys at all = open to everybody who can reach the port. */
   auth: {
     keys: { sha256: string; tenant: string; models: string[] }[];
@@ -96,94 +103,11 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-const NAME = "1 to 64 letters, digits, dots, dashes or underscores";
-const isName = (x: string) => /^[A-Za-z0-9._-]{1,64}$/.test(x);
-const MODEL = "a model id of 1 to 256 characters without control characters";
-const isModel = (x: string) => /^[^\p{Cc}]{1,256}$/u.test(x);
-/** As in x-grid-region, whose values are compared in lower case. */
-const region = v.pipe(
-  knob.text("a region of 1 to 32 letters, digits or dashes", (x) => /^[a-z0-9-]{1,32}$/i.test(x)),
-  v.transform((x) => x.toLowerCase()),
-);
 const SHA256 = 'the SHA-256 of the key as 64 hex digits (printf %s "$KEY" | sha256sum)';
 const sha256 = v.pipe(
   knob.secret(SHA256, (x) => /^[0-9a-fA-F]{64}$/.test(x)),
   v.transform((x) => x.toLowerCase()),
 );
-
-/** Set by the transport for each request, or meant for one connection only: not for a config. */
-const OWN_HEADERS = [
-  "connection",
-  "content-length",
-  "content-type",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-];
-const HEADER = `a header name, not one that the proxy sets itself (${OWN_HEADERS.join(", ")})`;
-const isHeader = (x: string) =>
-  /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(x) && !OWN_HEADERS.includes(x.toLowerCase());
-const isHeaderValue = (x: string) => /^[\t\x20-\x7e]{0,8192}$/.test(x);
-
-const URL_FORM = "an http:// or https:// base URL without path, query or password (a /v1 is cut)";
-/** `http://host:port` of a base URL as people paste it; undefined when it is something else. */
-function originOf(text: string): string | undefined {
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  const bare = url.search === "" && url.hash === "" && url.username === "" && url.password === "";
-  return bare && /^\/(v1\/?)?$/.test(url.pathname) ? url.origin : undefined;
-}
-
-const Endpoint = knob.section({
-  // Stands in metrics, headers and the log, so it must be safe in all three.
-  id: knob.text(NAME, isName),
-  url: v.pipe(
-    knob.text(URL_FORM, (x) => originOf(x) !== undefined),
-    v.transform((x) => originOf(x) as string),
-  ),
-  // Says where its load and health stand; what it can do is probed all the same.
-  engine: knob.choice(ENGINE_FAMILIES, "openai-compatible"),
-  // What it speaks, preferred first; left out: chat. A caller's own dialect passes untouched.
-  dialects: knob.choices(DIALECTS),
-  tier: knob.choice(TIERS, "edge"),
-  // Matched against x-grid-region. Default: the PoP's own region.
-  region: v.optional(region),
-  // Empty: whatever its /v1/models says.
-  models: knob.listOrNone(knob.text(MODEL, isModel)),
-  // Left out: the family's, corrected by probing.
-  capabilities: knob.choices(Object.keys(CAPABILITY) as Capability[]),
-  // Empty: every tenant.
-  tenants: knob.listOrNone(knob.text(`a tenant, ${NAME}`, isName)),
-  // `existing-only` before maintenance: pinned sessions end there, new ones go elsewhere.
-  admission: knob.choice(ADMISSION_STATES, "new-and-existing"),
-  // 0 = free, right for own hardware whose power is paid anyway. USD per million tokens.
-  priceIn: knob.amount("USD per million tokens", 0, 1_000_000, 0),
-  priceCached: knob.amount("USD per million tokens", 0, 1_000_000, 0),
-  priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
-  // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
-  maxInFlight: knob.count("requests", 1, 100_000, 256),
-  // Work in prefill there at which it gets no more. Higher: what follows sits in the engine's
-  // queue, where it cannot be moved. Lower: gaps of a round trip between two prefills. A learned
-  // rate above 8,000 tokens per second raises it.
-  prefillBudgetTokens: knob.count("tokens", 1, 100_000_000, 1_024),
-  // Left out: learned from the engine where it says so.
-  contextTokens: knob.unset("tokens", 1, 1_000_000_000),
-  kvTokens: knob.unset("tokens", 1, 1_000_000_000),
-  // Starting values of what is learned from the first answers on: a mid-size GPU, an 8B model.
-  prefillTokensPerS: knob.amount("tokens per second", 1, 100_000_000, 8_000),
-  itlMs: knob.amount("ms per token", 0.01, 10_000, 20),
-  rttMs: knob.amount("ms", 0, 10_000, 0.5),
-  // From the environment: apiKey: ${ENGINE_KEY}
-  apiKey: v.optional(
-    knob.secret("text of 1 to 4096 printable characters", (x) => /^[\x21-\x7e]{1,4096}$/.test(x)),
-  ),
-  headers: knob.textMap(HEADER, isHeader, "a header value of one line of ASCII", isHeaderValue),
-});
 
 const Auth = knob.sectionOr({
   // Only hashes stand in the file: reading it gives nobody a key.
@@ -307,7 +231,7 @@ const Peers = knob.sectionOr({
   // Where other PoPs reach this door; left out: the address that it listens on.
   url: v.optional(
     v.pipe(
-      knob.text(URL_FORM, (x) => originOf(x) !== undefined),
+      knob.text(ORIGIN_FORM, (x) => originOf(x) !== undefined),
       v.transform((x) => originOf(x) as string),
     ),
   ),
@@ -333,6 +257,10 @@ const Config = knob.section({
     port: knob.count("(port number)", 0, 65_535, 8_801),
   }),
   endpoints: knob.listOrNone(Endpoint),
+  models: knob.sectionOr({
+    // small: [llama-8b, qwen-7b, gpt-x]. The next is for when the one before is down or full.
+    aliases: knob.listMap(MODEL, isModel, knob.text(MODEL, isModel)),
+  }),
   auth: Auth,
   limits: Limits,
   timeouts: Timeouts,
@@ -391,15 +319,6 @@ function readNumbers(issues: readonly v.BaseIssue<unknown>[], whole: Set<string>
 }
 
 function complete(parsed: v.InferOutput<typeof Config>): PopConfig {
-  const endpoints: EndpointSpec[] = parsed.endpoints.map((endpoint) => ({
-    ...endpoint,
-    dialects: endpoint.dialects?.length ? endpoint.dialects : dialectsOf(endpoint.engine),
-    region: endpoint.region ?? parsed.pop.region,
-    headers: lowerCaseNames(endpoint.headers),
-  }));
+  const endpoints = parsed.endpoints.map((one) => completeEndpoint(one, parsed.pop.region));
   return { ...parsed, endpoints };
-}
-
-function lowerCaseNames(headers: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([k, text]) => [k.toLowerCase(), text]));
 }

@@ -42,6 +42,13 @@ export function amount(unit: string, min: number, max: number, initial: number) 
   return v.optional(leaf<number>(expects, accepts), initial);
 }
 
+/** Any finite number of `unit` in `min..max`, or not given: then something else decides. */
+export function amountOrNone(unit: string, min: number, max: number) {
+  const expects = `a number of ${between(unit, min, max)}`;
+  const accepts = (x: unknown) => typeof x === "number" && inside(x, min, max);
+  return v.optional(leaf<number>(expects, accepts));
+}
+
 /** A count that is learned or absent when not given. */
 export function unset(unit: string, min: number, max: number) {
   const expects = `a whole number of ${between(unit, min, max)}`;
@@ -72,6 +79,11 @@ export function choice<const T extends string | number>(
   initial: NoInfer<T>,
 ) {
   return v.optional(oneOf(allowed, ` (default ${initial})`), initial);
+}
+
+/** One of a closed list, or not given: then something else decides. */
+export function choiceOrNone<const T extends string>(allowed: readonly T[]) {
+  return v.optional(oneOf(allowed));
 }
 
 /** List of values of a closed list; undefined when not given. */
@@ -114,6 +126,17 @@ export function textMap(
   const map = v.custom<Record<string, unknown>>(isSection, notSection);
   const entries = v.record(text(nameExpects, acceptsName), text(valueExpects, acceptsValue));
   return v.nullish(v.pipe(map, entries), {});
+}
+
+/** A map of names to lists that are not empty. */
+export function listMap<T extends v.GenericSchema>(
+  nameExpects: string,
+  acceptsName: (name: string) => boolean,
+  item: T,
+) {
+  const map = v.custom<Record<string, unknown>>(isSection, notSection);
+  const list = v.pipe(listOf(item), v.nonEmpty("must name at least one"));
+  return v.nullish(v.pipe(map, v.record(text(nameExpects, acceptsName), list)), {});
 }
 
 /** A plain object: not a list, and not what a YAML tag may make (bytes, a date, a set). */

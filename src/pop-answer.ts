@@ -43,6 +43,7 @@ export function gridHeaders(
     "server-timing":
       `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
   };
+  if (task.models !== undefined) headers["x-grid-model"] = encodeURI(task.model);
   return nameRequest(DOORS[task.route].dialect, headers, task.id);
 }
 

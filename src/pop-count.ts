@@ -19,6 +19,8 @@ export function countHere({ config, roster, table }: PopParts, task: Task, to: E
   const { capabilities, down } = table.columns;
   for (const row of roster.models.rowsOf(task.model)) {
     if ((capabilities[row] & CAPABILITY.count) === 0 || down[row] !== 0) continue;
+    // A count is not translated: who counts must be asked in its own dialect.
+    if (!table.records[row]?.spec.dialects.includes(dialect)) continue;
     task.needs |= CAPABILITY.count;
     return false;
   }

@@ -22,29 +22,34 @@ export interface ReadContext {
 
 /** @throws GridError what is wrong with the body or a header */
 export function readTask(
-  { config, estimator, kernel }: PopParts,
+  parts: PopParts,
   route: Route,
   bytes: Uint8Array,
   { headers, path: door, query }: Exchange,
   { id, caller, nowMs, standby }: ReadContext,
 ): Task {
   const path = query === "" ? door : `${door}?${query}`;
-  const { ttftMs: sloTtftMs, itlMs: sloItlMs } = config.slo;
+  const { ttftMs: sloTtftMs, itlMs: sloItlMs } = parts.config.slo;
   const { tenant, handover } = caller;
   const context = { id, tenant, nowMs, sloTtftMs, sloItlMs, handover, path };
   const task = toTask(parseBody(route, bytes, decode, path), headers, context);
   if (handover !== undefined) task.needs |= PLACE.own;
   else if (standby) task.needs |= PLACE.other;
-  const { operation } = DOORS[route];
+  measureTask(parts, task);
+  return task;
+}
+
+/** Prefix hashes and sizes, which depend on the model. */
+export function measureTask({ estimator, kernel }: PopParts, task: Task): void {
+  const { operation } = DOORS[task.route];
   if (operation === "embed" || operation === "count") {
     // Nothing of it stays in a KV cache: only its size matters.
     task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
   } else {
-    const hashed = kernel.hash(task.prompt, `${task.model}\n${tenant}`);
+    const hashed = kernel.hash(task.prompt, `${task.model}\n${task.tenant}`);
     task.chain = hashed.chain;
     task.promptBytes = hashed.bytes;
     task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
   }
   task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
-  return task;
 }

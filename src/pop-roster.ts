@@ -8,7 +8,7 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import type { Transport } from "./grid/exchange.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import { MODELS_MAX, type Kernel } from "./kernel/kernel.ts";
-import { defaultCapabilities, inDialects } from "./forward/families.ts";
+import { defaultCapabilities, FAMILIES, inDialects } from "./forward/families.ts";
 import { type Watch, watchEndpoint } from "./forward/watch.ts";
 import type { LoadSample, Probe, Worker } from "./forward/worker.ts";
 import { HttpWorker } from "./forward/workers/http-worker.ts";
@@ -138,7 +138,7 @@ export class Roster {
       transport,
       clock,
       connectTimeoutMs: connectMs,
-      readTimeoutMs: poll.timeoutMs,
+      readTimeoutMs: Math.max(poll.timeoutMs, FAMILIES[spec.engine].poll?.timeoutMs ?? 0),
     });
     this.workers[record.row] = worker;
     this.watches[record.row] = this.watch(record, worker);
@@ -146,10 +146,11 @@ export class Roster {
 
   private watch(record: EndpointRecord, worker: Worker): Watch {
     const { poll, clock, rng } = this.host;
+    const slow = FAMILIES[record.spec.engine].poll;
     const options = {
-      pollMs: poll.intervalMs,
+      pollMs: Math.max(poll.intervalMs, slow?.intervalMs ?? 0),
       jitter: poll.jitter,
-      timeoutMs: poll.timeoutMs,
+      timeoutMs: Math.max(poll.timeoutMs, slow?.timeoutMs ?? 0),
       failuresToDown: poll.failuresToDown,
       successesToUp: poll.successesToUp,
       reprobeMs: poll.reprobeMs,
@@ -294,5 +295,6 @@ export class Roster {
 
 /** Two specs that need no new connection, worker history or probe. */
 function sameConnection(a: EndpointSpec, b: EndpointSpec): boolean {
-  return a.url === b.url && a.engine === b.engine && a.apiKey === b.apiKey;
+  const same = a.url === b.url && a.engine === b.engine && a.apiKey === b.apiKey;
+  return same && JSON.stringify(a.dialects) === JSON.stringify(b.dialects);
 }

@@ -16,11 +16,12 @@ import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import { type Handover, HOPS_MAX } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
+import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
+import { declined, handoverOf } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
 import { readTask } from "./pop-read.ts";
@@ -51,9 +52,6 @@ export interface PopParts {
   metrics: PopMetrics;
 }
 
-/** A hand-over that finds it so much worse here than its sender thought had better go elsewhere. */
-const WORSE_MS_MIN = 500;
-const WORSE_TIMES = 2;
 const TIER_CEILING = 2;
 const UNREACHABLE: readonly string[] = ["connect_failed", "connect_timeout"];
 const DRAINING = "This PoP is being drained and no other can take the request. Retry elsewhere.";
@@ -62,6 +60,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly clock: Clock;
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
+  readonly aliases: Aliases;
   /** It shuts down: nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
@@ -82,6 +81,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
+    this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, parts.config.limits);
     this.context = this.forwardContext();
   }
@@ -125,12 +125,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   admit(task: Task, caller: Caller): void {
     const { models } = this.parts.roster;
+    const { aliases } = this;
     admit(task, {
       draining: this.draining || (this.standby && task.handover !== undefined),
-      hasModel: (model) => models.has(model),
-      models: () => models.names(),
+      hasModel: (model) => models.has(model) || aliases.servedBy(model).length > 0,
+      models: () => [...models.names(), ...aliases.names()],
       allowedModels: caller.models,
     });
+    aliases.enter(task);
   }
 
   answersHere(task: Task, exchange: Exchange): boolean {
@@ -143,9 +145,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
     return turn;
+  }
+
+  fallsBack(task: Task, error: GridError): boolean {
+    return this.aliases.leaves(task, error);
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
@@ -236,14 +243,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return refuse(task, decision, this.retryAfter);
   }
 
-  /** A peer that chose this PoP by an old picture, and has other places, decides again. */
-  declines({ handover }: Task, decision: Decision): GridError | undefined {
-    if (handover?.expectedTtftMs === undefined || handover.others === 0) return undefined;
-    const { expectedTtftMs } = handover;
-    const most = Math.max(expectedTtftMs * WORSE_TIMES, expectedTtftMs + WORSE_MS_MIN);
-    if (decision.ttftMs <= most) return undefined;
-    const message = `It would take ${Math.round(decision.ttftMs)} ms here, not ${expectedTtftMs}.`;
-    return new GridError("saturated", message, { retryAfterS: this.retryAfter });
+  declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
+    return declined(handover, ttftMs, this.retryAfter);
   }
 
   /** Seconds until the work that waits or runs is predicted to be through, 1 to 60. */
@@ -267,31 +268,18 @@ export class PopStages implements Stages, QueueHost<Flight> {
       task: flight.task,
       row: flight.row,
       worker: (away ? peers : roster).worker(flight.row),
-      handover: away ? this.handover(flight) : undefined,
+      handover: away ? handoverOf(this.parts, flight, this.clock()) : undefined,
       exchange,
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
         this.queue.wake(nowMs);
       },
     });
-  }
-
-  private handover(flight: Flight): Handover {
-    const { config, peers } = this.parts;
-    const { task } = flight;
-    return {
-      hops: HOPS_MAX,
-      forwardedBy: [config.pop.id],
-      tenant: task.tenant,
-      leftMs: task.arrivedMs + config.timeouts.totalMs - this.clock(),
-      endpoint: peers.pops.at(flight.row)?.endpointId,
-      expectedTtftMs: flight.predictedTtftMs,
-      others: flight.others,
-    };
   }
 
   /** Candidates of a decision that stand elsewhere than the chosen PoP's door. */

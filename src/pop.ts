@@ -258,13 +258,19 @@ class RunningPop implements Pop {
 
   /** Union of what the endpoints serve; the owner is whoever runs the endpoint. */
   private models(): ServedModel[] {
-    return this.roster.models.names().map((id) => {
-      const rows = [...this.roster.models.rowsOf(id)];
-      const windows = rows.map((row) => this.table.columns.contextTokens[row] as number);
-      const widest = Math.max(0, ...windows.filter((tokens) => tokens !== UNKNOWN_CONTEXT));
-      const ownedBy = this.table.records[rows[0]]?.spec.engine ?? "gridpoint";
-      return { id, ownedBy, contextTokens: widest > 0 ? widest : undefined };
-    });
+    const { aliases } = this.stages;
+    const served = this.roster.models.names().map((id) => this.served(id));
+    const named = aliases.names().filter((id) => !this.roster.models.has(id));
+    const under = (id: string) => this.served(aliases.servedBy(id)[0]);
+    return [...served, ...named.map((id) => ({ ...under(id), id, ownedBy: "gridpoint" }))];
+  }
+
+  private served(id: string): ServedModel {
+    const rows = [...this.roster.models.rowsOf(id)];
+    const windows = rows.map((row) => this.table.columns.contextTokens[row] as number);
+    const widest = Math.max(0, ...windows.filter((tokens) => tokens !== UNKNOWN_CONTEXT));
+    const ownedBy = this.table.records[rows[0]]?.spec.engine ?? "gridpoint";
+    return { id, ownedBy, contextTokens: widest > 0 ? widest : undefined };
   }
 
   /** The candidate table of a request that is not forwarded: every term, every exclusion. */

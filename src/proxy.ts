@@ -38,6 +38,8 @@ export interface Stages {
   answersHere(task: Task, exchange: Exchange): boolean;
   /** admission + kernel: the endpoint, now or when one can start it. */
   turn(task: Task, tried: readonly Row[], onWait: (leave: Leave) => void): Flight | Promise<Flight>;
+  /** Nobody could serve its model; true: it asked for an alias that has another. */
+  fallsBack(task: Task, error: GridError): boolean;
   /** forward + stream: one attempt. */
   attempt(flight: Flight, exchange: Exchange): Attempt;
   /** feedback. */
@@ -63,6 +65,7 @@ export async function serve(
 ): Promise<void> {
   let task: Task | undefined;
   let attempts = 0;
+  let retries = stages.retries;
   const tried: Row[] = [];
   const client = new Client(exchange);
   try {
@@ -71,18 +74,23 @@ export async function serve(
     stages.admit(task, caller);
     if (stages.answersHere(task, exchange)) return stages.finished(route, task, "done");
     for (;;) {
-      const turn = stages.turn(task, tried, client.onLeave);
-      const flight = turn instanceof Promise ? await turn : turn;
-      const attempt = stages.attempt(flight, exchange);
-      client.follows(attempt);
-      const end = await attempt.run();
-      stages.observe(flight, end);
-      if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
-      if (client.gone || end.error.retry === "never" || ++attempts > stages.retries) {
-        throw end.error;
+      try {
+        const turn = stages.turn(task, tried, client.onLeave);
+        const flight = turn instanceof Promise ? await turn : turn;
+        const attempt = stages.attempt(flight, exchange);
+        client.follows(attempt);
+        const end = await attempt.run();
+        stages.observe(flight, end);
+        if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
+        attempts++;
+        if (client.gone || end.error.retry === "never" || retries-- <= 0) throw end.error;
+        // "same": the connection was stale, not the endpoint.
+        if (end.error.retry === "elsewhere") tried.push(flight.row);
+      } catch (cause) {
+        if (client.gone || !stages.fallsBack(task, asGridError(cause))) throw cause;
+        retries = stages.retries;
+        tried.length = 0;
       }
-      // "same": the connection was stale, not the endpoint.
-      if (end.error.retry === "elsewhere") tried.push(flight.row);
     }
   } catch (cause) {
     const error = asGridError(cause);

@@ -11,6 +11,8 @@ import { Breaker } from "./breaker.ts";
 /** A busy endpoint is left alone for what its Retry-After says, within these bounds. */
 const BUSY_MS_DEFAULT = 500;
 const BUSY_MS_MAX = 5_000;
+/** A vendor's window is a minute; what it says of later is looked at again then. */
+const LIMITED_MS_MAX = 60_000;
 /** Ends of an attempt that say nothing against the endpoint. */
 const NOT_ITS_FAULT: readonly ErrorCode[] = [
   "client_gone",
@@ -61,10 +63,17 @@ export class HealthMarks {
     const mark = this.mark(row);
     if (code === "endpoint_busy") {
       const waitMs = retryAfterS === undefined ? BUSY_MS_DEFAULT : retryAfterS * 1000;
-      mark.busyUntilMs = nowMs + Math.min(waitMs, BUSY_MS_MAX);
+      mark.busyUntilMs = Math.max(mark.busyUntilMs, nowMs + Math.min(waitMs, BUSY_MS_MAX));
     }
     if (NOT_ITS_FAULT.includes(code)) mark.breaker.abandoned();
     else mark.breaker.failed(nowMs);
+    this.refresh(row, nowMs);
+  }
+
+  /** The endpoint's rate limit is spent: it gets nothing until the limit is said to be lifted. */
+  limited(row: Row, forMs: Millis, nowMs: Millis): void {
+    const mark = this.mark(row);
+    mark.busyUntilMs = Math.max(mark.busyUntilMs, nowMs + Math.min(forMs, LIMITED_MS_MAX));
     this.refresh(row, nowMs);
   }
 

@@ -10,6 +10,7 @@ import {
   type EndpointSpec,
   type EngineFamily,
 } from "../grid/endpoint.ts";
+import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
 import type { LoadSource } from "./worker.ts";
 
@@ -59,7 +60,15 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
+  /** Where the key goes; left out: `Authorization: Bearer`. */
+  keyHeader?: string;
+  /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
+  poll?: { intervalMs: Millis; timeoutMs: Millis };
+  /** Tells its rate limits in its answers. */
+  rateLimits?: boolean;
   quirks: {
+    /** Refuses what is not of its own API: `max_tokens`, `top_k` and other engines' additions. */
+    strict?: boolean;
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
     /** The running gauge counts the waiting ones too. */
@@ -74,6 +83,8 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
   return { name, combine, ...more };
 }
 
+/** Nobody's health check should look like traffic to a vendor. */
+const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
 const STARTED_AT = [max("process_start_time_seconds")];
@@ -291,6 +302,37 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     quirks: { streamUsage: false, notes: ["Load is only what we sent there ourselves."] },
+    rateLimits: true,
+  },
+  // Listing models costs no tokens and shows that the key is good.
+  openai: {
+    health: ["/v1/models"],
+    models: "/v1/models",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ALL,
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["max_tokens is refused by reasoning models: max_completion_tokens is sent."],
+    },
+  },
+  anthropic: {
+    health: ["/v1/models?limit=1"],
+    models: "/v1/models?limit=1000",
+    loads: [],
+    routePrefix: "/v1",
+    capabilities: ["chat", "tools", "vision", "jsonSchema"],
+    keyHeader: "x-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["529 is its word for overloaded.", "Bearer is taken too since API 2026-10-21."],
+    },
   },
 };
 

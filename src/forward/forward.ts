@@ -47,6 +47,8 @@ export interface AttemptPlan {
   errorEvent(error: GridError): Uint8Array;
   errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** The endpoint said that it takes nothing more for so long. */
+  limited(forMs: Millis): void;
 }
 
 export type AttemptEnd = RelayEnd & { meter: StreamMeter };
@@ -147,6 +149,11 @@ export class Attempt implements RelayHost, Deadline {
 
   refusal(status: number, engine: Headers): GridError | undefined {
     return this.plan.worker.refusal?.(status, engine);
+  }
+
+  answered(status: number, engine: Headers): void {
+    const forMs = this.plan.worker.limitedMs?.(status, engine) ?? 0;
+    if (forMs > 0) this.plan.limited(forMs);
   }
 
   errorEvent(error: GridError): Uint8Array {

@@ -41,14 +41,23 @@ const INBOUND_DROPPED = new Set([
   "x-request-id", // ours, set by the door
   "server-timing",
   "endpoint-load-metrics", // ORCA load report of the engine
+  "request-id", // Anthropic's name for it; set by the door where the caller's dialect has it
+  // Whose account the operator has with a vendor is not the callers' business.
+  "openai-organization",
+  "openai-project",
+  "anthropic-organization-id",
+  "anthropic-workspace-id",
 ]);
+
+/** Ours in whatever name; the limits are the operator's with a vendor, not the caller's with us. */
+const INBOUND_PREFIXES = ["x-grid-", "x-ratelimit-", "anthropic-ratelimit-"];
 
 /** Response headers of an engine that may reach the client. A new object, lower-case names. */
 export function inboundHeaders(headers: Headers): Headers {
   const named = headers.connection;
   const kept: Headers = {};
   for (const name in headers) {
-    if (INBOUND_DROPPED.has(name) || name.startsWith("x-grid-")) continue;
+    if (INBOUND_DROPPED.has(name) || INBOUND_PREFIXES.some((x) => name.startsWith(x))) continue;
     kept[name] = headers[name];
   }
   if (named !== undefined) {

@@ -115,6 +115,7 @@ function contextOf(entry: Json): number | undefined {
     entry.context_window,
     entry.context_length,
     entry.max_context_length,
+    entry.max_input_tokens, // Anthropic
     meta.n_ctx,
     meta.n_ctx_train,
   ];

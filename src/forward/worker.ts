@@ -61,6 +61,8 @@ export interface Sender {
   outbound(task: Task, handover: Handover | undefined): OutRequest;
   /** Response headers of the engine that may reach the client. */
   inboundHeaders(headers: Headers): Headers;
+  /** How long the endpoint will take nothing more, by what its answer says; 0 = it will. */
+  limitedMs?(status: number, headers: Headers): Millis;
   /** What an answer that is no success means; undefined = what its status says. */
   refusal?(status: number, headers: Headers): GridError | undefined;
 }

@@ -15,12 +15,35 @@ export const ENGINE_FAMILIES = [
   "ollama",
   "dynamo",
   "openai-compatible",
+  // Vendors' APIs, and whoever speaks just as they do.
+  "openai",
+  "anthropic",
 ] as const;
 export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 
-/** What each family speaks unless the operator says otherwise. */
-export function dialectsOf(_engine: EngineFamily): Dialect[] {
-  return ["chat"];
+/** Vendors' clouds: nothing of them is ours to see but their answers. */
+const CLOUD: readonly EngineFamily[] = ["openai", "anthropic"];
+
+export interface FamilyDefaults {
+  dialects: Dialect[];
+  tier: Tier;
+  /** Undefined: where the PoP is. */
+  region: string | undefined;
+  prefillBudgetTokens: Tokens;
+  rttMs: Millis;
+}
+
+/** What holds for an endpoint of a family unless the operator says otherwise. */
+export function familyDefaults(engine: EngineFamily): FamilyDefaults {
+  const dialects: Dialect[] = engine === "anthropic" ? ["messages"] : ["chat"];
+  if (CLOUD.includes(engine)) {
+    // It runs in no region that we know, so x-grid-region excludes it until the operator names
+    // one; what waits there waits in nobody's way.
+    const far = { tier: "core", region: "cloud", rttMs: 40 } as const;
+    return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
+  }
+  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
+  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 8_192, rttMs: 0.5 };
 }
 
 /** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */

@@ -40,6 +40,8 @@ export interface RelayHost {
   headers(engine: Headers): Headers;
   /** What an answer that is no success means, where its sender says so beside the status. */
   refusal?(status: number, engine: Headers): GridError | undefined;
+  /** The head came, whatever it says. */
+  answered?(status: number, engine: Headers): void;
   /** Makes the typed error event of the caller's dialect. */
   errorEvent(error: GridError): Uint8Array;
   /** Makes the body of an answer that is an error, in the caller's dialect. */
@@ -108,6 +110,7 @@ export class Relay implements OutHandler {
     if (this.mode === "over") return;
     this.status = status;
     this.engineHeaders = headers;
+    this.host.answered?.(status, headers);
     if (status < 200 || status >= 300) this.mode = "refused";
     else if (this.stream && isEventStream(headers)) {
       this.tap = this.codec.tap(headers, this.limits.eventBytes);

@@ -33,6 +33,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.tenant = context.tenant;
   task.session = sessionOf(body, headers);
   task.path = context.path;
+  task.models = undefined;
   task.dialectHeaders = dialectHeaders(body, headers);
   task.regions = regionsOf(body, headers);
   task.priority = priorityOf(body, headers);

@@ -42,6 +42,8 @@ export interface Task extends ParsedBody {
   tenant: string;
   /** Session key; undefined = none given (then the deepest unshared prefix chunk serves). */
   session: string | undefined;
+  /** Models that may still serve it, in order, where it asked for an alias. */
+  models?: string[] | undefined;
   /** Path and query at the door, for a peer's. */
   path: string;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */

@@ -118,7 +118,7 @@ describe("from any dialect to any", () => {
     );
   });
 
-  it("a stream that is cut off before its end is never terminal, what went out is whole", () => {
+  it("a stream cut off before its end is never terminal, and what went out is whole", () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(pair, answer, share, cuts, ([engine, caller], drawn, part, sizes) => {

@@ -149,6 +149,7 @@ describe("endpoint urls", () => {
     ["http://h:80/v1", "http://h"],
     ["HTTPS://H:8443/v1/", "https://h:8443"],
     ["http://[::1]:8000/v1", "http://[::1]:8000"],
+    ["https://vendor.example/openai/v1", "https://vendor.example/openai"],
   ])("%s becomes %s", (url, expected) => {
     expect(fine({ endpoints: [{ id: "a", url }] }).endpoints[0].url).toBe(expected);
   });
@@ -158,7 +159,6 @@ describe("endpoint urls", () => {
     "//h",
     "ftp://h",
     "http://",
-    "http://h/v2",
     "http://h/v1/chat",
     "http://h/?x=1",
     "http://h/#x",

@@ -32,6 +32,7 @@ import {
   probeVersion,
   refusedKey,
 } from "../probe.ts";
+import { limitedMs } from "../rate-limits.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
@@ -58,6 +59,8 @@ interface Source {
 }
 
 const encoder = new TextEncoder();
+/** What Anthropic's API must be told; a caller's own version goes before it. */
+const MESSAGES_VERSION: Headers = { "anthropic-version": "2023-06-01" };
 
 export class HttpWorker implements Worker {
   readonly spec: EndpointSpec;
@@ -126,13 +129,19 @@ export class HttpWorker implements Worker {
         ...(own ? task.dialectHeaders : undefined),
         "x-request-id": task.id,
       },
-      body: own ? task.body : encoder.encode(translateBody(task, dialect)),
+      body: own
+        ? task.body
+        : encoder.encode(translateBody(task, dialect, this.family.quirks.strict)),
       connectTimeoutMs: this.connectTimeoutMs,
     };
   }
 
   inboundHeaders(headers: Headers): Headers {
     return inboundHeaders(headers);
+  }
+
+  limitedMs(status: number, headers: Headers): Millis {
+    return this.family.rateLimits === true ? limitedMs(status, headers) : 0;
   }
 
   async phase(): Promise<Probe> {
@@ -299,12 +308,16 @@ const withPort = (url: URL, port: number) => `${url.protocol}//${url.hostname}:$
 
 function commonHeaders(spec: EndpointSpec): Headers {
   const headers: Headers = {
+    ...(spec.dialects.includes("messages") ? MESSAGES_VERSION : undefined),
     ...outboundHeaders(spec.headers),
     // Encoded streams could not be tapped for usage, and would be buffered by the encoder.
     "accept-encoding": "identity",
     "user-agent": "gridpoint",
   };
-  if (spec.apiKey !== undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  const { keyHeader } = FAMILIES[spec.engine];
+  if (spec.apiKey === undefined) return headers;
+  if (keyHeader === undefined) headers.authorization = `Bearer ${spec.apiKey}`;
+  else headers[keyHeader] = spec.apiKey;
   return headers;
 }
 

@@ -16,8 +16,9 @@ const EFFORTS: readonly [number, string][] = [
   [12_288, "medium"],
 ];
 
-export function chatFromRequest(request: InferenceRequest): Fields {
+export function chatFromRequest(request: InferenceRequest, strict: boolean): Fields {
   const body: Fields = { model: request.model, messages: request.messages.flatMap(messagesOf) };
+  if (strict) for (const message of body.messages as Fields[]) delete message.reasoning_content;
   const set = (name: string, value: unknown): void => {
     if (value !== undefined) body[name] = value;
   };
@@ -25,11 +26,11 @@ export function chatFromRequest(request: InferenceRequest): Fields {
   set("tool_choice", toolChoiceOf(request.toolChoice));
   set("parallel_tool_calls", request.parallelTools);
   set("response_format", formatOf(request.format));
-  set("max_tokens", request.maxTokens);
+  set(strict ? "max_completion_tokens" : "max_tokens", request.maxTokens);
   if (request.choices > 1) body.n = request.choices;
   set("temperature", request.temperature);
   set("top_p", request.topP);
-  set("top_k", request.topK);
+  if (!strict) set("top_k", request.topK);
   set("presence_penalty", request.presencePenalty);
   set("frequency_penalty", request.frequencyPenalty);
   set("seed", request.seed);

@@ -2,10 +2,12 @@
 import { parseOpenAiBody } from "../openai.ts";
 import { chatFromRequest } from "./chat-from-request.ts";
 import { chatToRequest } from "./chat-to-request.ts";
+import { modelInBody } from "../splice.ts";
 import type { RequestDialect } from "./dialect.ts";
 
 export const CHAT_REQUESTS: RequestDialect = {
   parse: ({ route, bytes, decode, limits }) => parseOpenAiBody(route, bytes, decode, limits),
   toRequest: chatToRequest,
   fromRequest: chatFromRequest,
+  withModel: modelInBody,
 };

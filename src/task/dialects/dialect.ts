@@ -14,6 +14,12 @@ export interface ParseInput {
   path: string;
 }
 
+/** Where a model's name may stand. */
+export interface Named {
+  body: Uint8Array;
+  path: string;
+}
+
 export interface RequestDialect {
   /** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */
   parse(input: ParseInput): ParsedBody;
@@ -22,6 +28,14 @@ export interface RequestDialect {
    * @throws GridError invalid_request for what has no meaning outside the dialect
    */
   toRequest(fields: Fields): InferenceRequest;
-  /** A body for an engine of this dialect. */
-  fromRequest(request: InferenceRequest): Fields;
+  /**
+   * A body for an engine of this dialect.
+   * @param strict only what the vendor itself documents
+   */
+  fromRequest(request: InferenceRequest, strict: boolean): Fields;
+  /**
+   * The same request for another model.
+   * @throws GridError invalid_request when the name stands where it cannot be replaced
+   */
+  withModel(request: Named, model: string): Named;
 }

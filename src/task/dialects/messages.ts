@@ -3,6 +3,7 @@ import { CAPABILITY } from "../../grid/endpoint.ts";
 import { booleanField, type Fields, invalid, isFields } from "../body-fields.ts";
 import { modelOf, readJsonBody, withoutMark } from "../json-body.ts";
 import { needsOf, requestPrompt } from "../prompt.ts";
+import { modelInBody } from "../splice.ts";
 import type { ParsedBody } from "../task.ts";
 import type { ParseInput, RequestDialect } from "./dialect.ts";
 import { messagesFromRequest } from "./messages-from-request.ts";
@@ -15,6 +16,7 @@ export const MESSAGES_REQUESTS: RequestDialect = {
   parse,
   toRequest: messagesToRequest,
   fromRequest: messagesFromRequest,
+  withModel: modelInBody,
 };
 
 function parse({ route, bytes, decode, limits }: ParseInput): ParsedBody {

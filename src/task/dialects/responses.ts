@@ -3,6 +3,7 @@ import { CAPABILITY } from "../../grid/endpoint.ts";
 import { booleanField, invalid, stringField } from "../body-fields.ts";
 import { modelOf, readJsonBody, withoutMark } from "../json-body.ts";
 import { needsOf, requestPrompt } from "../prompt.ts";
+import { modelInBody } from "../splice.ts";
 import type { ParsedBody } from "../task.ts";
 import type { ParseInput, RequestDialect } from "./dialect.ts";
 import { responsesFromRequest } from "./responses-from-request.ts";
@@ -15,6 +16,7 @@ export const RESPONSES_REQUESTS: RequestDialect = {
   parse,
   toRequest: responsesToRequest,
   fromRequest: responsesFromRequest,
+  withModel: modelInBody,
 };
 
 function parse({ route, bytes, decode, limits }: ParseInput): ParsedBody {

@@ -28,11 +28,12 @@ export function parseBody(
 
 /**
  * The body, as JSON text, for an engine that speaks another dialect than the caller.
+ * @param strict the engine refuses fields that are not in the dialect's own documentation
  * @throws GridError invalid_request for what the engine's dialect cannot say
  */
-export function translateBody(body: ParsedBody, engine: Dialect): string {
+export function translateBody(body: ParsedBody, engine: Dialect, strict = false): string {
   const request = REQUEST_DIALECTS[DOORS[body.route].dialect].toRequest(body.fields);
   request.model = body.model;
   request.stream = body.stream;
-  return JSON.stringify(REQUEST_DIALECTS[engine].fromRequest(request));
+  return JSON.stringify(REQUEST_DIALECTS[engine].fromRequest(request, strict));
 }

@@ -77,6 +77,7 @@ function scene(over: Partial<Task> = {}) {
     errorEvent: (error) => new TextEncoder().encode(`error ${error.code}`),
     errorBody: (error) => new TextEncoder().encode(`error ${error.code}`),
     firstContent() {},
+    limited() {},
   });
   const at = (nowMs: number) => {
     world.nowMs = nowMs;

@@ -88,7 +88,9 @@ export const Endpoint = knob.section({
   priceOut: knob.amount("USD per million tokens", 0, 1_000_000, 0),
   // Most engines batch up to 256 sequences by default; above it they queue where we cannot see.
   maxInFlight: knob.count("requests", 1, 100_000, 256),
-  // Left out: 8,192, about one prefill chunk; a million for a vendor's cloud.
+  // Work in prefill there at which it gets no more. Higher: what follows sits in the engine's
+  // queue, where it cannot be moved. Lower: gaps of a round trip between two prefills. A learned
+  // rate above 8,000 tokens per second raises it. Left out: 1,024; a million for a vendor's cloud.
   prefillBudgetTokens: knob.unset("tokens", 1, 100_000_000),
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),

@@ -173,7 +173,7 @@ export function parsed(text: string): Fields | undefined {
 
 function tooLong(limitBytes: number): GridError {
   const message =
-    `The conversation that this request continues is longer than ${limitBytes} bytes. Start a new ` +
-    "one, or compact it with POST /v1/responses/compact.";
+    `The conversation that this request continues is longer than ${limitBytes} bytes. Start a ` +
+    "new one, or compact it with POST /v1/responses/compact.";
   return new GridError("payload_too_large", message, { param: "previous_response_id" });
 }

@@ -33,17 +33,22 @@ export interface FamilyDefaults {
   rttMs: Millis;
 }
 
+/** What a family speaks, where that is not Chat alone. */
+const SPOKEN: Partial<Record<EngineFamily, Dialect[]>> = {
+  anthropic: ["messages"],
+  openai: ["chat", "responses"],
+};
+
 /** What holds for an endpoint of a family unless the operator says otherwise. */
 export function familyDefaults(engine: EngineFamily): FamilyDefaults {
-  const dialects: Dialect[] = engine === "anthropic" ? ["messages"] : ["chat"];
+  const dialects = SPOKEN[engine] ?? ["chat"];
   if (CLOUD.includes(engine)) {
     // It runs in no region that we know, so x-grid-region excludes it until the operator names
     // one; what waits there waits in nobody's way.
     const far = { tier: "core", region: "cloud", rttMs: 40 } as const;
     return { dialects, ...far, prefillBudgetTokens: 1_000_000 };
   }
-  // About one prefill chunk: more sits in the engine's queue, where it cannot be moved any more.
-  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 8_192, rttMs: 0.5 };
+  return { dialects, tier: "edge", region: undefined, prefillBudgetTokens: 1_024, rttMs: 0.5 };
 }
 
 /** `new-and-existing` serves all; `existing-only` keeps pinned sessions; `none` takes nothing. */

@@ -11,6 +11,8 @@ import { GridError } from "../src/grid/errors.ts";
 export interface LaneOptions {
   keepAliveMs: number;
   connectionsMax: number;
+  /** Authorities to trust, PEM; undefined: the system's. */
+  ca?: string[] | undefined;
 }
 
 /** Idle clients kept per origin; their sockets close by themselves after `keepAliveMs`. */
@@ -26,7 +28,7 @@ export class Lane {
   private closed = false;
   // HTTP/1.1 only: there an abort closes the connection, which every engine notices at once.
   // No time-out of undici's: it is fixed per client and rounded to half seconds above a second.
-  private readonly connector = buildConnector({ allowH2: false, timeout: 0 }) as (
+  private readonly connector: (
     options: buildConnector.Options,
     callback: buildConnector.Callback,
   ) => unknown;
@@ -34,6 +36,8 @@ export class Lane {
   constructor(origin: string, options: LaneOptions) {
     this.origin = origin;
     this.options = options;
+    const trust = options.ca === undefined ? {} : { ca: options.ca };
+    this.connector = buildConnector({ allowH2: false, timeout: 0, ...trust });
   }
 
   /** True when the next `take` gives a connection that has carried a request. */

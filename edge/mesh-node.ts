@@ -24,6 +24,8 @@ export interface NodeFleetOptions {
   log: Log;
   /** Against which file names in the config are read. */
   folder: string;
+  /** Authorities to trust, PEM; undefined: the system's. */
+  ca?: string[] | undefined;
 }
 
 export interface NodeFleet {
@@ -38,10 +40,12 @@ export interface NodeFleet {
 /** A renewed certificate is seen after this long. */
 const RENEWAL_MS = 30_000;
 const HANDSHAKE_MS = 5_000;
+/** Addresses whose fault is remembered, so that it is said once. */
+const FAULTS_MAX = 1_000;
 
 /** @throws IdentityError when the files of the identity do not fit together. */
 export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
-  const { pop, config, clock, rng, log, folder } = options;
+  const { pop, config, clock, rng, log, folder, ca } = options;
   const identity = loadIdentity(config, pop, folder);
   for (const warning of identity.warnings) log("warn", "identity", { warning });
   const limits = gossipLimits(config);
@@ -64,15 +68,20 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
       },
       ...{ clock, timers, log },
       unixMs: () => Date.now(),
-      dial: (to) =>
-        new WebSocket(routed(config.via, to), {
+      dial: (to) => {
+        const socket = new WebSocket(routed(config.via, to), {
           ...bounds,
           handshakeTimeout: HANDSHAKE_MS,
           followRedirects: false,
-        }) as LinkSocket,
+          ...(ca === undefined ? {} : { ca }),
+        });
+        faults.watch(to, socket);
+        return socket as LinkSocket;
+      },
       saveEpoch: identity.saveEpoch,
     });
   const server = new WebSocketServer({ ...bounds, noServer: true, clientTracking: false });
+  const faults = new DialFaults(log);
   let bus: MeshBus | undefined;
   const renewal = renewLater(config, folder, identity, (bytes) => bus?.renew(bytes), log);
   return {
@@ -99,6 +108,31 @@ export function createNodeFleet(options: NodeFleetOptions): NodeFleet {
       bus = undefined;
     },
   };
+}
+
+/** Says why a PoP cannot be dialled: once, until it can or the reason is another. */
+class DialFaults {
+  private readonly log: Log;
+  private readonly said = new Map<string, string>();
+
+  constructor(log: Log) {
+    this.log = log;
+  }
+
+  watch(address: string, socket: WebSocket): void {
+    socket.once("open", () => this.said.delete(address));
+    socket.once("error", (error: Error & { code?: string }) => {
+      const message = error.message || String(error.code);
+      if (this.said.get(address) === message) return;
+      if (this.said.size >= FAULTS_MAX) this.said.clear();
+      this.said.set(address, message);
+      const tls = /certificate|altname|issuer|signed|TLS|SSL|EPROTO/i.test(
+        `${message} ${error.code}`,
+      );
+      const hint = "its listen.tls.cert must name this address; peers.ca, whom this PoP trusts";
+      this.log("warn", "pop not dialled", { address, message, ...(tls ? { hint } : {}) });
+    });
+  }
 }
 
 /** `via` names origins of doors; the scheme of a gossip address says the same with other words. */

@@ -2,17 +2,19 @@
  * Gridpoint on Node: an HTTP server whose requests become Exchanges, undici as Transport, the
  * kernel instantiated from the committed bytes. Everything else is `src/`.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import kernelModule from "#kernel-module";
-import { createPop, type Exchange, type Log, malformed, type Pop } from "../src/index.ts";
+import { createPop, type Exchange, type Log, type Pop } from "../src/index.ts";
 import type { PopConfig } from "../src/index.ts";
 import type { Fleet } from "../src/grid/fleet.ts";
 import type { KernelExports } from "../src/kernel/wasm.ts";
 import { createNodeFleet, type NodeFleet, type NodeFleetOptions } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
-import { isWebSocket, NodeUpgrades } from "./node-upgrade.ts";
+import { listen, makeServer } from "./node-server.ts";
+import { NodeUpgrades } from "./node-upgrade.ts";
 import { bufferedRandom } from "./random.ts";
+import { loadTlsPair, renewTls, trustedAuthorities } from "./tls-files.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
 export interface ServedPop {
@@ -26,23 +28,24 @@ export interface ServedPop {
 
 /** The answer of a route is written by its Exchange; Hono wants something to hold. */
 const SENT = new Response(null);
-/** Idle client connections live longer than the usual load balancer's minute. */
-const KEEP_ALIVE_MS = 75_000;
-const HEADER_BYTES_MAX = 16_384;
 
 /**
  * Creates the PoP and listens.
  * @throws Error with code EADDRINUSE when the port is taken
+ * @throws IdentityError when a file of the PoP's identity or of TLS is missing or does not fit
  */
 export async function serveNode(
   config: PopConfig,
   effects: { log: Log; fleet?: Fleet; folder?: string },
 ): Promise<ServedPop> {
-  const { log } = effects;
+  const { log, folder = "." } = effects;
+  const { listen: place, peers } = config;
+  const pair = place.tls && loadTlsPair(place.tls, folder);
+  const ca = peers.ca === undefined ? undefined : trustedAuthorities(peers.ca, folder);
   const clock = () => performance.now();
   const rng = bufferedRandom();
-  const gossip = joinGrid(config, { clock, rng, log, folder: effects.folder ?? "." });
-  const transport = new UndiciTransport();
+  const gossip = joinGrid(config, { clock, rng, log, folder, ca });
+  const transport = new UndiciTransport(ca === undefined ? {} : { ca });
   const pop = createPop(config, {
     ...{ clock, rng, log },
     fleet: gossip?.fleet ?? effects.fleet,
@@ -50,21 +53,11 @@ export async function serveNode(
     kernelExports: () =>
       new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
   });
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: config.limits.headerTimeoutMs,
-    requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(1_000, config.limits.headerTimeoutMs),
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    noDelay: true,
-    shouldUpgradeCallback: isWebSocket,
-  });
-  server.maxConnections = config.limits.connections;
+  const server = makeServer(config, pair);
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
-  server.on("clientError", refuseMalformed);
   const upgrades = new NodeUpgrades(server, gossip?.link, (exchange) => enter(pop, exchange));
   try {
-    await listen(server, config.listen.host, config.listen.port);
+    await listen(server, place.host, place.port);
   } catch (error) {
     await pop.close();
     await gossip?.close();
@@ -72,8 +65,9 @@ export async function serveNode(
     throw error;
   }
   const { port } = server.address() as AddressInfo;
-  const host = config.listen.host.includes(":") ? `[${config.listen.host}]` : config.listen.host;
-  const url = `http://${host}:${port}`;
+  const host = place.host.includes(":") ? `[${place.host}]` : place.host;
+  const url = `${pair === undefined ? "http" : "https"}://${host}:${port}`;
+  const renewal = place.tls && pair && renewTls(server as never, place.tls, folder, pair, log);
   gossip?.start(config.peers.url ?? url);
   pop.announce(url);
   return {
@@ -82,6 +76,7 @@ export async function serveNode(
     reload: (next) => pop.reload(next),
     drain: () => drain(server, pop),
     close: async () => {
+      clearInterval(renewal?.timer);
       await pop.close();
       await gossip?.close();
       await upgrades.close();
@@ -108,30 +103,6 @@ function handle(pop: Pop, incoming: IncomingMessage, outgoing: ServerResponse): 
 function enter(pop: Pop, exchange: Exchange): void {
   const { method, path } = exchange;
   void pop.fetch({ method, url: `http://pop${path}` } as Request, { exchange, sent: SENT });
-}
-
-/** What the HTTP parser refuses still gets an answer that says why. */
-function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const { status, reason, body } = malformed(error.code ?? "", error.message);
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, () => {
-      server.removeListener("error", reject);
-      resolve();
-    });
-  });
 }
 
 /** Listens on while it drains: a load balancer's probe must see /readyz turn to 503. */

@@ -80,7 +80,8 @@ async function serve(
 
 function withListen(config: PopConfig, { host, port }: ListenOverride): PopConfig {
   const { listen } = config;
-  return { ...config, listen: { host: host ?? listen.host, port: port ?? listen.port } };
+  const place = { host: host ?? listen.host, port: port ?? listen.port };
+  return { ...config, listen: { ...listen, ...place } };
 }
 
 /** Undefined: it could not listen, and has said why. */

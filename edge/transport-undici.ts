@@ -18,10 +18,14 @@ export interface UndiciTransportOptions {
   connectionsMax?: number;
   /** Origins remembered; the oldest is let go beyond. Default 4,096, the kernel's most rows. */
   originsMax?: number;
+  /** Authorities to trust, PEM. Default: the system's. */
+  ca?: string[];
 }
 
 export class UndiciTransport implements Transport {
-  private readonly options: Required<UndiciTransportOptions>;
+  private readonly options: Required<Omit<UndiciTransportOptions, "ca">> & {
+    ca: string[] | undefined;
+  };
   private readonly lanes = new Map<string, Lane>();
   /** Lanes let go while calls still ran on them. */
   private readonly retired = new Set<Lane>();
@@ -33,6 +37,7 @@ export class UndiciTransport implements Transport {
       keepAliveMs: options.keepAliveMs ?? 4_000,
       connectionsMax: options.connectionsMax ?? 4_096,
       originsMax: options.originsMax ?? 4_096,
+      ca: options.ca,
     };
   }
 

@@ -30,7 +30,8 @@ import * as knob from "./knob.ts";
 
 export interface PopConfig {
   pop: { id: string; tier: Tier; region: string };
-  listen: { host: string; port: number };
+  /** `tls`: names of PEM files; the door speaks https and gossip wss then. */
+  listen: { host: string; port: number; tls?: { cert: string; key: string } | undefined };
   endpoints: EndpointSpec[];
   models: {
     /** One name for a chain of models, the first choice first. */
@@ -85,6 +86,8 @@ export interface PopConfig {
     key?: string | undefined;
     open: boolean;
     url?: string | undefined;
+    /** A file of PEM certificates. */
+    ca?: string | undefined;
     inFlight: number;
     freshMs: number;
     endpoints: number;
@@ -103,6 +106,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
+const isFile = (x: string) => /^[^\p{Cc}]{1,1024}$/u.test(x);
 const SHA256 = 'the SHA-256 of the key as 64 hex digits (printf %s "$KEY" | sha256sum)';
 const sha256 = v.pipe(
   knob.secret(SHA256, (x) => /^[0-9a-fA-F]{64}$/.test(x)),
@@ -235,6 +239,8 @@ const Peers = knob.sectionOr({
       v.transform((x) => originOf(x) as string),
     ),
   ),
+  // Authorities trusted beside the system's, wherever this PoP dials: doors, gossip, engines.
+  ca: v.optional(knob.text("the name of a file of PEM certificates", isFile)),
   // Requests of ours at one other PoP at once: what is lost when it dies, and its protection.
   inFlight: knob.count("requests", 1, 100_000, 512),
   // How long its last load counts: two lost publications of the once a second that idle PoPs send.
@@ -255,6 +261,13 @@ const Config = knob.section({
     host: knob.textOr("a host name or address", (x) => /^[^\s/]{1,255}$/.test(x), "127.0.0.1"),
     // 0 takes a free port, which the log then names.
     port: knob.count("(port number)", 0, 65_535, 8_801),
+    // Left out: plain http and ws, for loopback, a private network or a proxy that ends TLS.
+    tls: v.optional(
+      knob.section({
+        cert: knob.text("the name of a PEM file: certificate, then its chain", isFile),
+        key: knob.text("the name of a PEM file: its private key", isFile),
+      }),
+    ),
   }),
   endpoints: knob.listOrNone(Endpoint),
   models: knob.sectionOr({

@@ -1,6 +1,6 @@
 /**
- * The FleetBus on a gossip core. Who carries the core (a mesh of sockets, the simulator) says how an
- * input is run and its effects are done (`carry`), and hands every event of the core to `hear`.
+ * The FleetBus on a gossip core. Who carries the core (a mesh of sockets, the simulator) says how
+ * an input is run and its effects are done (`carry`), and hands every event to `hear`.
  */
 import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";

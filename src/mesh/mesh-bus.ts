@@ -1,6 +1,6 @@
 /**
- * The FleetBus `ws-mesh`: a gossip core over WebSockets. Owns the core and the mesh that carries it;
- * how a socket is opened, where the epoch is kept and what time it is are handed in.
+ * The FleetBus `ws-mesh`: a gossip core over WebSockets. Owns the core and the mesh that carries
+ * it; how a socket is opened, where the epoch is kept and what time it is are handed in.
  */
 import type { GossipEvent, GossipOptions } from "../gossip/context.ts";
 import { CoreBus, type Input } from "../gossip/core-bus.ts";

@@ -13,8 +13,8 @@ import { hash32 } from "../gossip/cold.ts";
 import type { GossipEvent } from "../gossip/context.ts";
 import type { GossipCore } from "../gossip/core.ts";
 import type { Nid } from "../gossip/identity.ts";
-import { isAfter, type Member } from "../gossip/members.ts";
-import type { ColdRecord } from "../gossip/statement.ts";
+import { type Hot, isAfter, type Member } from "../gossip/members.ts";
+import type { Claim, ColdRecord } from "../gossip/statement.ts";
 import type { Carrier } from "./carrier.ts";
 import type { SimClock } from "./clock.ts";
 
@@ -22,18 +22,22 @@ export class InvariantError extends Error {
   override readonly name = "InvariantError";
 }
 
-/** What one holder showed of one member before. */
+/** What one holder showed of one member before. The very same object needs no second look. */
 interface Seen {
-  epoch: number;
-  inc: number;
+  claim: Claim;
   gone: boolean;
+  hot: Hot | undefined;
   hotSeq: number;
-  coldSeqs: Map<string, number>;
+  /** By key, the last record ever held; one that is not held any more counts, too. */
+  cold: Map<string, ColdRecord>;
 }
 
 interface Life {
   life: number;
   seen: Map<Nid, Seen>;
+  /** What the PoP itself was last seen to say. */
+  ownHot: Hot | undefined;
+  ownCold: Map<string, ColdRecord>;
 }
 
 function hashBytes(bytes: Uint8Array | null): number {
@@ -61,8 +65,8 @@ export class Checkers {
   inspect(carrier: Carrier, events: readonly GossipEvent[]): void {
     this.checked++;
     const { core } = carrier;
-    this.learn(carrier);
     const life = this.lifeOf(carrier);
+    this.learn(carrier, life);
     for (const event of events) this.event(carrier, event);
     this.refused(events);
     if (core.members.byNid.size <= this.scanUpTo) {
@@ -140,16 +144,19 @@ export class Checkers {
   }
 
   /** Notes what the PoP itself wrote, before anybody else can hold it. */
-  private learn({ nid, core }: Carrier): void {
+  private learn({ nid, core }: Carrier, life: Life): void {
     const { claim, hot, cold } = core.members.self;
     const before = this.reached.get(nid);
     if (before === undefined || isAfter(claim, before)) {
       this.reached.set(nid, { epoch: claim.epoch, inc: claim.inc });
     }
-    if (hot !== undefined) {
+    if (hot !== undefined && hot !== life.ownHot) {
+      life.ownHot = hot;
       this.write(`hot ${nid} ${claim.epoch} ${hot.seq}`, hashBytes(hot.content));
     }
     for (const record of cold.records.values()) {
+      if (life.ownCold.get(record.key) === record) continue;
+      life.ownCold.set(record.key, record);
       const { epoch, seq, key, value } = record;
       this.write(`cold ${nid} ${epoch} ${seq} ${key}`, hashBytes(value));
     }
@@ -164,7 +171,7 @@ export class Checkers {
   private lifeOf({ index, life }: Carrier): Life {
     const held = this.lives.get(index);
     if (held?.life === life) return held;
-    const fresh = { life, seen: new Map<Nid, Seen>() };
+    const fresh = { life, seen: new Map(), ownHot: undefined, ownCold: new Map() };
     this.lives.set(index, fresh);
     return fresh;
   }
@@ -200,41 +207,65 @@ export class Checkers {
   }
 
   private member(core: GossipCore, life: Life, member: Member): void {
-    const { nid, claim } = member;
-    const seen = life.seen.get(nid);
+    const { claim, hot } = member;
     const gone = !core.members.isLive(member);
+    const seen = life.seen.get(member.nid);
+    if (seen === undefined) {
+      const fresh = { claim, gone, hot: undefined, hotSeq: 0, cold: new Map() };
+      life.seen.set(member.nid, fresh);
+      this.claim(core, member, undefined, gone);
+      this.content(core, member, fresh);
+      return;
+    }
+    if (seen.claim !== claim || seen.gone !== gone) {
+      this.claim(core, member, seen, gone);
+      if (seen.claim.epoch !== claim.epoch) {
+        seen.hotSeq = 0;
+        seen.cold.clear();
+      }
+      seen.claim = claim;
+      seen.gone = gone;
+    }
+    if (hot !== undefined || member.cold.records.size > 0) this.content(core, member, seen);
+  }
+
+  private claim(core: GossipCore, { nid, claim }: Member, seen: Seen | undefined, gone: boolean) {
     const where = `${core.nid} on ${nid}`;
     const reached = this.reached.get(nid);
     if (reached === undefined || isAfter(claim, reached)) {
       this.fail("I4", `${where}: (${claim.epoch}, ${claim.inc}) was never reached`);
     }
-    if (seen !== undefined) {
-      if (isAfter(seen, claim)) this.fail("I2", `${where}: claim went back`);
-      if (seen.gone && !gone && !isAfter(claim, seen)) this.fail("I3", `${where}: rose again`);
-    }
-    const same = seen !== undefined && seen.epoch === claim.epoch;
-    const hotSeq = this.hot(where, member, same ? seen.hotSeq : 0);
-    const coldSeqs = same ? seen.coldSeqs : new Map<string, number>();
-    for (const record of member.cold.records.values()) this.cold(where, record, coldSeqs);
-    life.seen.set(nid, { epoch: claim.epoch, inc: claim.inc, gone, hotSeq, coldSeqs });
+    if (seen === undefined) return;
+    if (isAfter(seen.claim, claim)) this.fail("I2", `${where}: claim went back`);
+    if (seen.gone && !gone && !isAfter(claim, seen.claim)) this.fail("I3", `${where}: rose again`);
   }
 
-  private hot(where: string, { nid, hot, claim }: Member, before: number): number {
-    if (hot === undefined) return before;
+  private content(core: GossipCore, member: Member, seen: Seen): void {
+    const { hot } = member;
+    if (hot !== undefined && hot !== seen.hot) {
+      this.hot(core, member, hot, seen.hotSeq);
+      seen.hotSeq = hot.seq;
+    }
+    seen.hot = hot;
+    for (const record of member.cold.records.values()) {
+      const last = seen.cold.get(record.key);
+      if (record === last) continue;
+      this.cold(core, member, record, last?.seq ?? 0);
+      seen.cold.set(record.key, record);
+    }
+  }
+
+  private hot(core: GossipCore, { nid, claim }: Member, hot: Hot, before: number): void {
+    const where = `${core.nid} on ${nid}`;
     if (hot.seq < before) this.fail("I2", `${where}: load went back to ${hot.seq}`);
-    if (hot.seq > before) {
-      const truth = this.written.get(`hot ${nid} ${claim.epoch} ${hot.seq}`);
-      if (truth !== hashBytes(hot.content)) this.fail("I1", `${where}: load was never written`);
-    }
-    return hot.seq;
+    const truth = this.written.get(`hot ${nid} ${claim.epoch} ${hot.seq}`);
+    if (truth !== hashBytes(hot.content)) this.fail("I1", `${where}: load was never written`);
   }
 
-  private cold(where: string, record: ColdRecord, before: Map<string, number>): void {
-    const { nid, epoch, seq, key, value } = record;
-    const last = before.get(key) ?? 0;
+  private cold(core: GossipCore, { nid }: Member, record: ColdRecord, last: number): void {
+    const { epoch, seq, key, value } = record;
+    const where = `${core.nid} on ${nid}`;
     if (seq < last) this.fail("I10", `${where}: key "${key}" went back`);
-    if (seq === last) return;
-    before.set(key, seq);
     const truth = this.written.get(`cold ${nid} ${epoch} ${seq} ${key}`);
     if (truth !== hashBytes(value)) this.fail("I1", `${where}: key "${key}" was never written`);
   }

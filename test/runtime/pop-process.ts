@@ -106,7 +106,7 @@ async function startCli(args: string[]): Promise<ServerProcess> {
   try {
     server.base = await eventually(`"listening on" from ${args.join(" ")}`, () => {
       if (!server.alive) throw new Error(`${args.join(" ")} ended:\n${server.output}`);
-      return /listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(server.output)?.[1];
+      return /listening on (https?:\/\/127\.0\.0\.1:\d+)/.exec(server.output)?.[1];
     });
   } catch (error) {
     await server.stop();

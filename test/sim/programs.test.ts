@@ -18,7 +18,7 @@ test("one seed has one history, another seed another", () => {
   expect(traces[2]).not.toBe(traces[0]);
 });
 
-/** Steps that need no five minutes until bans run out. */
+/** Steps that need no wait until bans run out. */
 const calmSteps = STEP_NAMES.filter((name) => name !== "relay");
 const steps = (pops: number) =>
   fc.array(

@@ -1,4 +1,4 @@
-/** One core's share of the sweep: programs of the seeds that it is handed, then frames for a time. */
+/** One core's share of the sweep: programs of the seeds it is handed, then frames for a time. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";

@@ -28,6 +28,10 @@ export class MemoryFleet implements Fleet {
     }
   }
 
+  async until(met: () => boolean, mostMs: number): Promise<void> {
+    for (let passed = 0; passed < mostMs && !met(); passed += STEP_MS) await this.pass(STEP_MS);
+  }
+
   stop(index: number): void {
     this.grid.carriers[index].end("ended");
   }

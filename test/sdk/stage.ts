@@ -12,9 +12,9 @@ import { CLIENTS } from "./clients/clients.ts";
 import type { Client, Door, Target } from "./clients/client.ts";
 
 /** Doors of a PoP. */
-export const DOORS: readonly Door[] = ["chat", "messages"];
+export const DOORS: readonly Door[] = ["chat", "messages", "responses", "responses over WebSocket"];
 /** Dialects that an endpoint of a PoP may speak. */
-export const ENGINES: readonly Dialect[] = ["chat", "messages"];
+export const ENGINES: readonly Dialect[] = ["chat", "messages", "responses"];
 
 const NO_PLOT: Plot = { kind: "refuses", refusal: new Refusal(500, "The test has no plot.") };
 

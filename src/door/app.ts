@@ -16,6 +16,7 @@ import { checkDialectHeaders } from "./dialect-headers.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf } from "./error-forms.ts";
+import { openRealtimeSocket } from "./realtime.ts";
 import { checkMedia, replyError, replyJson } from "./reply.ts";
 import { errorHeaders } from "./rescue.ts";
 import * as responses from "./responses.ts";
@@ -63,6 +64,7 @@ export function createDoor(house: House): Hono<DoorEnv> {
     on("POST", `/v1${DOORS[route].path}`, (exchange) => serveRoute(house, exchange, route));
   }
   addResponses(house, on);
+  on("GET", "/v1/realtime", (exchange) => openRealtimeSocket(house, exchange));
   on("GET", "/v1/models", (exchange) => listModels(house, exchange));
   on("GET", "/v1/models/:model{.+}", (exchange, c) => oneModel(house, exchange, c));
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));

@@ -240,7 +240,7 @@ describe("an end", () => {
     }
   });
 
-  test("comes by a drain, at once or after the answer, with the word to connect again", async () => {
+  test("comes by a drain, with the word to connect again", async () => {
     const own = await short({});
     const url = `${own.base}/v1/responses`;
     const [busy, idle] = [await SocketClient.open(url), await SocketClient.open(url)];

@@ -81,7 +81,7 @@ export function makeKernel(options: KernelOptions): Made {
 }
 
 /** Deterministic noise, so that two runs measure the same work. */
-function xorshift(seed: number): () => number {
+export function xorshift(seed: number): () => number {
   let state = seed >>> 0 || 1;
   return () => {
     state ^= state << 13;
@@ -91,7 +91,7 @@ function xorshift(seed: number): () => number {
   };
 }
 
-function promptText(bytes: number, seed: number): string {
+export function promptText(bytes: number, seed: number): string {
   const next = xorshift(seed + 1);
   let text = "";
   while (text.length < bytes) text += `${next().toString(36)} `;
@@ -118,11 +118,14 @@ function fillColumns({ columns, setModelRow }: Kernel, kernel: Kernel, endpoints
     columns.priceCached[row] = columns.priceIn[row] / 10;
     columns.priceOut[row] = columns.priceIn[row] * 4;
     columns.trust[row] = 0.9;
+    // Drained by a little to a lot, at some rows overdue.
+    columns.ownTokens[row] = (row % 4) * 1_000;
+    columns.busySinceMs[row] = NOW_MS - (row % 7) * 50;
     setModelRow.call(kernel, 0, row, true);
   }
 }
 
-function askOf(chain: Uint32Array, promptBytes: number): Ask {
+export function askOf(chain: Uint32Array, promptBytes: number): Ask {
   const promptTokens = Math.ceil(promptBytes / 4);
   return {
     model: 0,
@@ -215,6 +218,11 @@ function measure(work: (prompt: number) => void, effort: Effort): Quantiles {
     samples.push((now - last) * 1000);
     last = performance.now();
   }
+  return quantilesOf(samples);
+}
+
+/** @param samples in microseconds; sorted on the way */
+export function quantilesOf(samples: number[]): Quantiles {
   samples.sort((a, b) => a - b);
   const at = (share: number) => {
     const index = Math.min(samples.length - 1, Math.floor(samples.length * share));

@@ -3,6 +3,7 @@
  * until what ran there has ended. `--undo` takes it back.
  */
 import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
+import { trustHint } from "./tls-files.ts";
 
 const COMMAND: Command = {
   usage: "gridpoint drain [--url URL] [--endpoint ID] [--undo] [--wait SECONDS]",
@@ -72,7 +73,8 @@ async function ask(url: URL, method: string): Promise<Report | undefined> {
   } catch (error) {
     const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
     const why = cause?.code ?? (error as Error).message;
-    process.stderr.write(`gridpoint: no PoP answers at ${url.origin} (${why}).\n`);
+    const hint = trustHint(why);
+    process.stderr.write(`gridpoint: no PoP answers at ${url.origin} (${why}${hint}).\n`);
   }
   return undefined;
 }

@@ -14,6 +14,7 @@ import { NodeExchange } from "./node-exchange.ts";
 import { listen, makeServer } from "./node-server.ts";
 import { NodeUpgrades } from "./node-upgrade.ts";
 import { bufferedRandom } from "./random.ts";
+import { dialNode } from "./tcp-node.ts";
 import { loadTlsPair, renewTls, trustedAuthorities } from "./tls-files.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
@@ -50,6 +51,7 @@ export async function serveNode(
     ...{ clock, rng, log },
     fleet: gossip?.fleet ?? effects.fleet,
     transport,
+    dial: dialNode,
     kernelExports: () =>
       new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
   });

@@ -79,6 +79,12 @@ export function renewTls(server: Server, tls: TlsConfig, folder: string, first: 
   return { look, timer: setInterval(look, RENEWAL_MS).unref() };
 }
 
+/** For the tools that ask a PoP: what to do about a certificate that this machine does not know. */
+export function trustHint(code: string): string {
+  const distrust = /CERT|SIGNATURE|ALTNAME|ISSUER/.test(code);
+  return distrust ? "; NODE_EXTRA_CA_CERTS=FILE names an authority to trust" : "";
+}
+
 function certificates(pem: string, what: string, file: string): X509Certificate[] {
   const blocks = pem.match(PEM) ?? [];
   if (blocks.length === 0) {

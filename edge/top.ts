@@ -4,6 +4,7 @@
  */
 import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
 import { type Counters, drawGrid, gridView, type GridView, readCounters } from "./top-view.ts";
+import { trustHint } from "./tls-files.ts";
 
 const COMMAND: Command = {
   usage: "gridpoint top [--url URL] [--once] [--json]",
@@ -86,7 +87,8 @@ async function read(base: string, path: string): Promise<string> {
     answer = await fetch(`${base}${path}`, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
     const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).message;
-    throw new TopError(`no answer from ${base} (${cause}); --url says where the PoP is`);
+    const hint = trustHint(cause) || "; --url says where the PoP is";
+    throw new TopError(`no answer from ${base} (${cause})${hint}`);
   }
   const body = await answer.text();
   if (answer.ok) return body;

@@ -1,5 +1,6 @@
 /** The knobs of one endpoint, and what its engine family makes of those that are left out. */
 import * as v from "valibot";
+import { KvEvents } from "./config-kv.ts";
 import { DIALECTS } from "./grid/dialect.ts";
 import {
   ADMISSION_STATES,
@@ -95,6 +96,8 @@ export const Endpoint = knob.section({
   // Left out: learned from the engine where it says so.
   contextTokens: knob.unset("tokens", 1, 1_000_000_000),
   kvTokens: knob.unset("tokens", 1, 1_000_000_000),
+  // Left out: what its cache holds is estimated, by what was sent and its size.
+  kvEvents: KvEvents,
   // Starting values of what is learned from the first answers on: a mid-size GPU, an 8B model.
   prefillTokensPerS: knob.amount("tokens per second", 1, 100_000_000, 8_000),
   itlMs: knob.amount("ms per token", 0.01, 10_000, 20),

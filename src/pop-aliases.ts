@@ -5,7 +5,7 @@
  */
 import type { Decision } from "./grid/decision.ts";
 import type { GridError } from "./grid/errors.ts";
-import type { Row } from "./grid/units.ts";
+import type { Row, Tokens } from "./grid/units.ts";
 import { measureTask } from "./pop-read.ts";
 import type { PopParts } from "./pop-stages.ts";
 import { REQUEST_DIALECTS } from "./task/dialects/table.ts";
@@ -17,7 +17,7 @@ const FINAL = ["internal", "total_timeout", "draining", "client_gone"];
 
 export interface AliasHost {
   decide(task: Task, tried: readonly Row[]): Decision;
-  canStart(row: Row): boolean;
+  canStart(row: Row, tokens: Tokens): boolean;
 }
 
 export class Aliases {
@@ -61,8 +61,8 @@ export class Aliases {
     let first: string | undefined;
     for (const model of models) {
       this.target(task, model);
-      const { row } = this.host.decide(task, tried);
-      if (row >= 0 && this.host.canStart(row)) return;
+      const { row, uncachedTokens } = this.host.decide(task, tried);
+      if (row >= 0 && this.host.canStart(row, uncachedTokens)) return;
       if (row >= 0) first ??= model;
     }
     this.target(task, first ?? models[0]);

@@ -6,22 +6,30 @@
 import { replyJson } from "./door/reply.ts";
 import { COUNT_FORMS } from "./door/count-forms.ts";
 import { nameRequest } from "./door/error-forms.ts";
+import type { Dialect } from "./grid/dialect.ts";
 import { CAPABILITY } from "./grid/endpoint.ts";
 import type { Exchange } from "./grid/exchange.ts";
 import type { PopParts } from "./pop-stages.ts";
 import { DOORS } from "./task/route.ts";
 import type { Task } from "./task/task.ts";
 
+/** What an endpoint must be able to do for a caller of each dialect; chat has no such door. */
+const COUNTS: Readonly<Record<Dialect, number>> = {
+  chat: 0,
+  messages: CAPABILITY.count,
+  gemini: CAPABILITY.countGemini,
+  responses: 0,
+};
+
 /** True: it was a count, and is answered. */
 export function countHere({ config, roster, table }: PopParts, task: Task, to: Exchange): boolean {
   const { dialect, operation } = DOORS[task.route];
   if (operation !== "count") return false;
   const { capabilities, down } = table.columns;
+  const ability = COUNTS[dialect];
   for (const row of roster.models.rowsOf(task.model)) {
-    if ((capabilities[row] & CAPABILITY.count) === 0 || down[row] !== 0) continue;
-    // A count is not translated: who counts must be asked in its own dialect.
-    if (!table.records[row]?.spec.dialects.includes(dialect)) continue;
-    task.needs |= CAPABILITY.count;
+    if ((capabilities[row] & ability) === 0 || down[row] !== 0) continue;
+    task.needs |= ability;
     return false;
   }
   const headers = { "x-grid-route": `pop=${config.pop.id};reason=estimate` };

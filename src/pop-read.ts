@@ -4,8 +4,10 @@ import { PLACE } from "./grid/endpoint.ts";
 import type { Exchange } from "./grid/exchange.ts";
 import type { Millis } from "./grid/units.ts";
 import type { Caller } from "./proxy.ts";
+import { cacheSalt } from "./task/cache-fields.ts";
 import { parseBody } from "./task/dialects/table.ts";
 import { toTask } from "./task/from-exchange.ts";
+import { short } from "./task/openai-prompt.ts";
 import { DOORS, type Route } from "./task/route.ts";
 import type { Task } from "./task/task.ts";
 
@@ -40,16 +42,27 @@ export function readTask(
 }
 
 /** Prefix hashes and sizes, which depend on the model. */
-export function measureTask({ estimator, kernel }: PopParts, task: Task): void {
+export function measureTask({ estimator, kernel, kv }: PopParts, task: Task): void {
   const { operation } = DOORS[task.route];
   if (operation === "embed" || operation === "count") {
     // Nothing of it stays in a KV cache: only its size matters.
     task.promptBytes = task.prompt.reduce((sum, piece) => sum + piece.length, 0);
   } else {
-    const hashed = kernel.hash(task.prompt, `${task.model}\n${task.tenant}`);
+    const salt = short(cacheSalt(task.fields));
+    const seed = `${task.model}\n${task.tenant}${salt === "" ? "" : `\n${salt}`}`;
+    const hashed = kernel.hash(task.prompt, seed);
     task.chain = hashed.chain;
     task.promptBytes = hashed.bytes;
     task.expectedOutTokens = estimator.outTokens(task.model, task.maxTokens, task.choices);
   }
   task.promptTokens = estimator.promptTokens(task.model, task.promptBytes);
+  const { chunkBytes } = kernel.options;
+  task.tokensPerChunk = chunkBytes / estimator.bytesPerToken(task.model);
+  // Exact as far as its text was seen before; the rest by the model's mean.
+  const known = kv.place(task);
+  if (known === undefined) return;
+  const restBytes = Math.max(task.promptBytes - known.chunks * chunkBytes, 0);
+  const rest = restBytes === 0 ? 0 : estimator.promptTokens(task.model, restBytes);
+  task.promptTokens = Math.max(Math.round(known.tokens + rest), 1);
+  task.tokensPerChunk = known.expected / known.chunks;
 }

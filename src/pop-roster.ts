@@ -3,7 +3,7 @@
  * the endpoints say of themselves. Part of `pop.ts`.
  */
 import type { PopConfig } from "./config.ts";
-import { ADMISSION_STATES, type EndpointSpec, PLACE } from "./grid/endpoint.ts";
+import { ADMISSION_STATES, type EndpointSpec, type KvEventsSpec, PLACE } from "./grid/endpoint.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import type { Transport } from "./grid/exchange.ts";
 import type { Millis, Row } from "./grid/units.ts";
@@ -22,6 +22,18 @@ const UNKNOWN_KV_USAGE = 0.2;
 const TOKENS_PER_QUEUED = 512;
 /** Tokens in a chunk before anything is learned: 4 bytes per token. */
 const BYTES_PER_TOKEN = 4;
+/** Twice what fits: where events tell, an engine's own order of eviction counts, not ours. */
+const WHOLE_SCALE = 2;
+
+/** Told of the endpoints whose caches can be followed. */
+export interface CacheWatch {
+  /** Followed as the spec says from now on, or no more. */
+  follow(record: EndpointRecord, spec: KvEventsSpec | undefined): void;
+  /** Tokens in a block, as the engine says. */
+  blockSize(row: Row, tokens: number | undefined): void;
+  /** All that the row holds is known by events: nothing need be forgotten by age. */
+  isWhole(row: Row): boolean;
+}
 
 export interface RosterHost {
   clock: Clock;
@@ -36,6 +48,8 @@ export interface RosterHost {
   onPhase(row: Row): void;
   /** A new endpoint stands in the row, or the old one restarted: forget its marks. */
   onNew(row: Row): void;
+  /** What is known of the engines' caches beyond what was sent; undefined = nothing. */
+  cache?: CacheWatch;
   /** The row went down: what it has not begun to answer should go elsewhere. */
   onDown(row: Row, detail: string): void;
 }
@@ -129,6 +143,7 @@ export class Roster {
     this.host.onNew(row);
     this.serveModels(record, spec.models);
     this.connect(record, spec);
+    this.host.cache?.follow(record, spec.kvEvents);
   }
 
   /** A worker for the endpoint as it is declared now, and its watcher. */
@@ -174,8 +189,10 @@ export class Roster {
       });
       return;
     }
+    const followed = JSON.stringify(record.spec.kvEvents);
     this.host.table.declare(record, spec, region, tenants);
     this.admission(record);
+    if (JSON.stringify(spec.kvEvents) !== followed) this.host.cache?.follow(record, spec.kvEvents);
     if (spec.models.length > 0) this.serveModels(record, spec.models);
     this.watches[record.row]?.stop();
     this.connect(record, spec);
@@ -185,6 +202,7 @@ export class Roster {
   private remove(record: EndpointRecord): void {
     const { row, spec } = record;
     this.watches[row]?.stop();
+    this.host.cache?.follow(record, undefined);
     this.models.setRow(row, []);
     this.mirrored[row] = undefined;
     this.host.kernel.clearRow(row);
@@ -220,7 +238,8 @@ export class Roster {
       probed === undefined ? defaultCapabilities(spec) : inDialects(probed, spec.dialects);
     columns.capabilities[row] = able | PLACE.own;
     if (probe.version !== undefined) record.version = probe.version;
-    this.mirror(row, spec.kvTokens ?? probe.kvTokens);
+    this.mirror(record, spec.kvTokens ?? probe.kvTokens);
+    this.host.cache?.blockSize(row, probe.blockTokens);
     this.bound(row, spec, probe.slots);
     if (before !== probe.phase) {
       this.host.log(up ? "info" : "warn", `endpoint is ${probe.phase}`, {
@@ -241,6 +260,7 @@ export class Roster {
         models.map((model) => model.id),
       );
     const windows = models.flatMap((m) => (m.contextTokens === undefined ? [] : [m.contextTokens]));
+    record.adapters = models.flatMap((m) => (m.adapterOf === undefined ? [] : [m.id]));
     if (windows.length > 0) record.contextTokens = Math.max(...windows);
     const context = spec.contextTokens ?? record.contextTokens;
     if (context !== undefined) this.host.table.columns.contextTokens[row] = context;
@@ -259,7 +279,8 @@ export class Roster {
     columns.sentTokens[row] = 0;
     columns.sampleAtMs[row] = sample.atMs;
     columns.kvUsage[row] = sample.kvUsage ?? UNKNOWN_KV_USAGE;
-    this.mirror(row, record.spec.kvTokens ?? sample.kvTokens);
+    this.mirror(record, record.spec.kvTokens ?? sample.kvTokens);
+    this.host.cache?.blockSize(row, sample.blockTokens);
     this.bound(row, record.spec, sample.slots);
   }
 
@@ -269,11 +290,16 @@ export class Roster {
     this.host.table.columns.inFlightCap[row] = Math.min(spec.maxInFlight, Math.max(slots, 1));
   }
 
-  /** Tells the kernel how many chunks the engine's cache can hold, so that it forgets alike. */
-  private mirror(row: Row, kvTokens: number | undefined): void {
+  /**
+   * Tells the kernel how many chunks the engine's cache can hold, so that it forgets alike. Where
+   * events tell what is evicted the bound only keeps what nobody could name from staying for ever.
+   */
+  private mirror({ row, mirrorScale }: EndpointRecord, kvTokens: number | undefined): void {
     if (kvTokens === undefined) return;
     const { chunkBytes } = this.host.kernel.options;
-    const chunks = Math.floor((kvTokens * BYTES_PER_TOKEN) / chunkBytes);
+    const isWhole = this.host.cache?.isWhole(row) ?? false;
+    const scale = isWhole ? WHOLE_SCALE : Math.round(mirrorScale * 32) / 32;
+    const chunks = Math.max(Math.floor((kvTokens * BYTES_PER_TOKEN * scale) / chunkBytes), 1);
     // Setting it sweeps the index: only when it is news.
     if (this.mirrored[row] === chunks) return;
     this.mirrored[row] = chunks;
@@ -286,7 +312,8 @@ export class Roster {
     this.host.onNew(row);
   }
 
-  private clear(row: Row): void {
+  /** Its cache is empty, or nothing is known of it any more. */
+  clear(row: Row): void {
     this.host.kernel.clearRow(row);
     const chunks = this.mirrored[row];
     if (chunks !== undefined) this.host.kernel.setRowChunks(row, chunks);

@@ -16,11 +16,12 @@ import type { Decision } from "./grid/decision.ts";
 import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
-import type { Millis, Row } from "./grid/units.ts";
+import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
+import type { KvWatch } from "./pop-kv.ts";
 import { declined, handoverOf } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
@@ -50,6 +51,7 @@ export interface PopParts {
   sessions: SessionTable;
   estimator: TokenEstimator;
   metrics: PopMetrics;
+  kv: KvWatch;
 }
 
 const TIER_CEILING = 2;
@@ -156,7 +158,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   ask(task: Task, tried: readonly Row[]): Ask {
-    const { roster, table, estimator, kernel, rng, peers } = this.parts;
+    const { roster, table, rng, peers } = this.parts;
     const ask: Ask = {
       model: roster.models.idOf(task.model),
       needs: task.needs,
@@ -164,7 +166,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       tenant: roster.places.tenantBit(task.tenant),
       tierCeiling: TIER_CEILING,
       promptTokens: task.promptTokens,
-      tokensPerChunk: kernel.options.chunkBytes / estimator.bytesPerToken(task.model),
+      tokensPerChunk: task.tokensPerChunk,
       outTokens: task.expectedOutTokens,
       contextNeed: task.promptTokens + (task.maxTokens ?? 0),
       sloTtftMs: task.sloTtftMs,
@@ -176,6 +178,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       random: rng(),
     };
     peers.sizeQueues(ask);
+    this.parts.kv.weigh(task.chain);
     return ask;
   }
 
@@ -193,13 +196,13 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return decision;
   }
 
-  canStart(row: Row): boolean {
+  canStart(row: Row, tokens: Tokens): boolean {
     const { config, peers, table } = this.parts;
     const record = table.records[row];
     if (record === undefined || (record.pop !== undefined && !peers.hasRoom(row))) return false;
     const isEarly = config.limits.binding === "early";
     const least = isEarly ? Number.POSITIVE_INFINITY : record.spec.prefillBudgetTokens;
-    return hasPrefillRoom(table.columns, row, least);
+    return hasPrefillRoom(table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -208,6 +211,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.metrics.started(flight);
     this.health.started(flight.row, nowMs);
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
+    this.parts.kv.started(flight);
     flight.others = this.othersThan(flight.row, decision.candidates);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
@@ -259,7 +263,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     return busy;
   }
 
-  attempt(flight: Flight, exchange: Exchange): Attempt {
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt {
     const { config, table, roster, peers } = this.parts;
     const record = table.records[flight.row];
     const away = record?.pop !== undefined;
@@ -273,6 +277,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
       gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
+      tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),
+      // What comes from another PoP was checked there.
+      retriable: retries > 0 && flight.others > 0 && !away,
       limited: (forMs) => this.health.limited(flight.row, forMs, this.clock()),
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
@@ -301,6 +308,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       if (end.usage !== undefined) metrics.usage(flight, end.usage);
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
+    this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, end.promptIds);
     metrics.ended(flight, end);
     this.queue.wake(this.clock());
   }

@@ -6,6 +6,7 @@ import { ADMISSION_STATES } from "./grid/endpoint.ts";
 import type { Fleet } from "./grid/fleet.ts";
 import type { Millis } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
+import type { KvReport, KvWatch } from "./pop-kv.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { PopStages } from "./pop-stages.ts";
 import type { EndpointRecord, EndpointTable } from "./state/endpoint-table.ts";
@@ -19,6 +20,7 @@ export interface ViewParts {
   sessions: SessionTable;
   stages: PopStages;
   peers: PeerRoster;
+  kv: KvWatch;
   fleet?: Fleet | undefined;
 }
 
@@ -32,7 +34,11 @@ export function popState(parts: ViewParts, nowMs: Millis): unknown {
     sessions: { count: sessions.size, limit: config.limits.sessions },
     kernel: { name: kernel.name, abi: kernel.abi, rows: kernel.options.rows },
     prefixIndex: kernel.stats(),
-    endpoints: [...table.own()].map((record) => endpointState(record, table, nowMs)),
+    kvKnowledge: knowledgeState(parts.kv),
+    endpoints: [...table.own()].map((record) => ({
+      ...endpointState(record, table, nowMs),
+      kvEvents: eventsState(parts.kv.report(record.row), nowMs),
+    })),
     pops: [...peers.pops.all()].map((known) => peerState(known, parts, nowMs)),
     gossip: parts.fleet?.stats?.(),
   };
@@ -45,6 +51,7 @@ function peerState(known: KnownPop, { table, peers }: ViewParts, nowMs: Millis):
     ...{ id: known.id, url: card.url, tier: card.tier, region: card.region, zone: card.zone },
     ...{ state, reachable, routable: known.routable, draining: card.draining, rttMs, jitterMs },
     loadAgeMs: known.load === undefined ? null : Math.round(nowMs - known.load.atMs),
+    loadSeq: known.load?.seq ?? null,
     inFlight: peers.inFlight(known),
     refusals: known.refusals,
     endpoints: known.rows.flatMap((peer) => {
@@ -87,7 +94,20 @@ export function namedCandidate(candidate: Candidate, table: EndpointTable): unkn
   return { endpoint: id, tier, region, pop: record?.pop, ...terms };
 }
 
-function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Millis): unknown {
+/** What is known of prompts in tokens. */
+function knowledgeState(kv: KvWatch): unknown {
+  const { knowledge, tokenized, tokenizeFailures, tokenizeDropped } = kv;
+  return { chunks: knowledge.prompts.size, tokenized, tokenizeFailures, tokenizeDropped };
+}
+
+/** Null = its KV events are not followed. */
+function eventsState(report: KvReport | undefined, nowMs: Millis): unknown {
+  if (report === undefined) return null;
+  const { lastEventMs, ...told } = report;
+  return { ...told, lastEventAgeMs: lastEventMs === undefined ? null : ageOf(lastEventMs, nowMs) };
+}
+
+function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Millis) {
   const { spec, row } = record;
   const c = table.columns;
   return {
@@ -120,6 +140,7 @@ function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Mill
       itlMs: record.itlMs,
       rttMs: c.rttMs[row],
       prefixTrust: c.trust[row],
+      mirrorScale: record.mirrorScale,
       ttftErrorMs: record.ttftErrorMs,
     },
     requests: record.requests,

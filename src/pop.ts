@@ -15,10 +15,12 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
+import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
@@ -39,6 +41,8 @@ export interface Runtime {
   transport: Transport;
   /** Exports of a fresh instance of `wasm/kernel.wasm`. */
   kernelExports(): KernelExports;
+  /** TCP, for engines' KV events; undefined = this runtime has none. */
+  dial?: Dial | undefined;
   /** The other PoPs; undefined = this one stands alone. It is left when the PoP closes. */
   fleet?: Fleet | undefined;
 }
@@ -88,6 +92,7 @@ class RunningPop implements Pop {
   private readonly sessions: SessionTable;
   private readonly metrics: PopMetrics;
   private readonly roster: Roster;
+  private readonly kv: KvWatch;
   private readonly peers: PeerRoster;
   private readonly publisher: Publisher | undefined;
   private readonly gate: PeerGate;
@@ -108,7 +113,8 @@ class RunningPop implements Pop {
     this.table = new EndpointTable(this.kernel.columns);
     const { sessions: max, sessionTtlMs: ttlMs } = config.limits;
     this.sessions = new SessionTable({ max, ttlMs, clock });
-    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length);
+    const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
+    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length, cache);
     this.auth = new Authenticator(config.auth);
     this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
     this.responses = new ResponseStore({ ...config.responses, clock });
@@ -117,16 +123,36 @@ class RunningPop implements Pop {
     const shared = { config, clock, rng, log, transport, kernel, table };
     const rows = {
       onPhase: (row) => this.phaseSaid(row),
-      onNew: (row) => this.stages.health.forget(row),
+      onNew: (row) => {
+        this.stages.health.forget(row);
+        this.kv.restarted(row);
+      },
       onDown: (row, detail) => this.stages.endpointDown(row, detail),
     } satisfies Partial<RosterHost>;
     const { poll, timeouts } = config;
-    this.roster = new Roster({ ...shared, ...rows, poll, connectMs: timeouts.connectMs });
+    this.kv = new KvWatch({
+      ...shared,
+      dial: runtime.dial,
+      worker: (row) => this.roster.worker(row),
+      onRestart: (row) => this.roster.clear(row),
+    });
+    const { kv } = this;
+    const { connectMs } = timeouts;
+    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs });
     const { roster } = this;
     this.peers = new PeerRoster({ ...shared, ...rows, roster });
     const estimator = new TokenEstimator();
     const publisher = () => this.publisher;
-    const parts = { ...shared, roster, peers: this.peers, publisher, sessions, estimator, metrics };
+    const parts = {
+      ...shared,
+      roster,
+      peers: this.peers,
+      publisher,
+      sessions,
+      estimator,
+      metrics,
+      kv,
+    };
     this.stages = new PopStages(parts);
     this.publisher = this.join(runtime.fleet);
     this.app = createDoor(this.house());
@@ -182,6 +208,7 @@ class RunningPop implements Pop {
     this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
     clearInterval(this.timer);
     this.roster.close();
+    this.kv.close();
     await this.runtime.fleet?.leave();
   }
 
@@ -190,9 +217,9 @@ class RunningPop implements Pop {
   }
 
   private view(): ViewParts {
-    const { config, kernel, table, sessions, stages, peers } = this;
+    const { config, kernel, table, sessions, stages, peers, kv } = this;
     const { fleet } = this.runtime;
-    return { config, kernel, table, sessions, stages, peers, fleet };
+    return { config, kernel, table, sessions, stages, peers, kv, fleet };
   }
 
   private join(fleet: Fleet | undefined): Publisher | undefined {
@@ -216,6 +243,7 @@ class RunningPop implements Pop {
     const nowMs = this.runtime.clock();
     this.ticks++;
     this.stages.sweep(nowMs);
+    this.kv.tick(nowMs);
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
@@ -282,7 +310,7 @@ class RunningPop implements Pop {
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
     const rows = this.kernel.explain(ask, nowMs);
-    const { row, choice, ttftMs } = this.kernel.decide(ask, nowMs);
+    const { row, choice, ttftMs, uncachedTokens } = this.kernel.decide(ask, nowMs);
     return {
       request: task.id,
       model: task.model,
@@ -290,7 +318,7 @@ class RunningPop implements Pop {
       chunks: task.chain.length / 2,
       sloTtftMs: task.sloTtftMs,
       decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
-      startsNow: row >= 0 && this.stages.canStart(row),
+      startsNow: row >= 0 && this.stages.canStart(row, uncachedTokens),
       candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
     };
   }

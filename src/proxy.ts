@@ -40,8 +40,8 @@ export interface Stages {
   turn(task: Task, tried: readonly Row[], onWait: (leave: Leave) => void): Flight | Promise<Flight>;
   /** Nobody could serve its model; true: it asked for an alias that has another. */
   fallsBack(task: Task, error: GridError): boolean;
-  /** forward + stream: one attempt. */
-  attempt(flight: Flight, exchange: Exchange): Attempt;
+  /** forward + stream: one attempt. @param retries how many more may follow */
+  attempt(flight: Flight, exchange: Exchange, retries: number): Attempt;
   /** feedback. */
   observe(flight: Flight, end: AttemptEnd): void;
   finished(route: Route, task: Task | undefined, ending: Ending, error?: GridError): void;
@@ -77,7 +77,7 @@ export async function serve(
       try {
         const turn = stages.turn(task, tried, client.onLeave);
         const flight = turn instanceof Promise ? await turn : turn;
-        const attempt = stages.attempt(flight, exchange);
+        const attempt = stages.attempt(flight, exchange, retries);
         client.follows(attempt);
         const end = await attempt.run();
         stages.observe(flight, end);

@@ -39,7 +39,7 @@ function moduleOf(path: string): string {
 }
 
 const CORE = ["grid", "task", "admission", "kernel", "forward", "stream", "feedback", "state"];
-const ASSEMBLED = [...CORE, "gossip", "mesh", "config", "proxy", "door"];
+const ASSEMBLED = [...CORE, "kv", "gossip", "mesh", "config", "proxy", "door"];
 
 /** The import law. Not in the table: a folder may import itself. */
 const LAW: Record<string, string[]> = {
@@ -47,6 +47,8 @@ const LAW: Record<string, string[]> = {
   state: ["grid"],
   task: ["grid"],
   gossip: ["grid"],
+  // What engines say of their KV caches: pure, and told to the kernel by the PoP.
+  kv: ["grid"],
   admission: ["grid", "task", "state"],
   kernel: ["grid", "task", "state"],
   feedback: ["grid", "task", "state"],
@@ -64,7 +66,7 @@ const LAW: Record<string, string[]> = {
   // An adapter makes Exchanges, Transports, identities and links; the rest comes by index.
   edge: ["index", "config", "grid", "gossip", "mesh", "wasm", "edge/sim"],
   // Only the demo, the emulated engine and the benches know the simulator.
-  "edge/sim": ["index", "config", "grid", "wasm", "edge", "sim", "task", "stream"],
+  "edge/sim": ["index", "config", "grid", "wasm", "edge", "sim", "task", "stream", "kv"],
   wasm: [],
   assembly: [],
 };
@@ -74,7 +76,10 @@ const MAY_NAME_ANY_TYPE = ["index", "edge", "edge/sim"];
 /** Packages that a module of `src/` may import: all are plain web-standard JavaScript. */
 const PACKAGES: Record<string, RegExp> = {
   config: /^valibot$/,
+  // Checks a result against the caller's schema.
+  stream: /^@cfworker\/json-schema$/,
   state: /^lru-cache$/,
+  kv: /^@msgpack\/msgpack$/,
   feedback: /^lru-cache$/,
   pop: /^(lru-cache|hono(\/.*)?)$/,
   door: /^(lru-cache|hono(\/.*)?)$/,

@@ -13,7 +13,7 @@ import { GridError } from "../../src/grid/errors.ts";
 import type { Ask, Kernel, KernelOptions, Weights } from "../../src/kernel/kernel.ts";
 import { createWasmKernel, type KernelExports } from "../../src/kernel/wasm.ts";
 import { lambdaAt } from "../../src/kernel/weights.ts";
-import { EndpointTable } from "../../src/state/endpoint-table.ts";
+import { type EndpointRecord, EndpointTable } from "../../src/state/endpoint-table.ts";
 import { SessionTable } from "../../src/state/session-table.ts";
 import type { Task } from "../../src/task/task.ts";
 import module from "../../wasm/module.bytes.ts";
@@ -245,9 +245,10 @@ export class BenchPop implements QueueHost<Flight> {
     return this.kernel.decide(this.ask(task, tried), this.events.nowMs);
   }
 
-  canStart(row: number): boolean {
+  canStart(row: number, tokens: number): boolean {
     if (this.options.binding === "early" || !this.own.includes(row)) return true;
-    return hasPrefillRoom(this.table.columns, row, this.options.budgetTokens);
+    const record = this.table.records[row] as EndpointRecord;
+    return hasPrefillRoom(this.table.columns, record, this.options.budgetTokens, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
@@ -359,6 +360,7 @@ const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"
   queuedSinceMs: 0,
   handover: undefined,
   promptBytes: 0,
+  tokensPerChunk: BLOCK_TOKENS,
   expectedOutTokens: 0,
 };
 

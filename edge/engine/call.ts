@@ -12,12 +12,16 @@ import { sendJson } from "./http.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import type { Generation } from "./openai-api.ts";
 import { DONE_EVENT, Reply, STREAM_HEADERS, type Route } from "./reply.ts";
+import { outputIds } from "./token-ids.ts";
 
 export interface Choice {
   readonly call: Call;
   readonly index: number;
   readonly salt: number;
   readonly prompt: ReadPrompt;
+  readonly model: string;
+  /** Token ids of the prompt, where somebody wants them. */
+  readonly ids: readonly number[] | undefined;
   /** Tokens that it will generate, and why it ends. */
   readonly limit: number;
   readonly finish: "stop" | "length";
@@ -92,9 +96,13 @@ export class Call {
   private addEvent(choice: Choice, generated: number, isLast: boolean): void {
     const end = isLast ? choice.chars : Math.min(generated * CHARS_PER_TOKEN, choice.chars);
     const text = outputText(choice.salt, choice.sent, end);
-    if (generated === 1) this.pending += this.reply.opening(choice.index);
+    const { returnTokenIds } = this.generation;
+    const ids = returnTokenIds ? outputIds(choice.salt, generated - 1, generated) : undefined;
+    const promptIds = generated === 1 && returnTokenIds ? choice.ids : undefined;
+    if (generated === 1) this.pending += this.reply.opening(choice.index, promptIds);
     if (text !== "" || isLast) {
-      this.pending += this.reply.event(choice.index, text, isLast ? choice.finish : null);
+      const finish = isLast ? choice.finish : null;
+      this.pending += this.reply.event(choice.index, text, finish, ids, promptIds);
     }
     choice.sent = end;
     if (this.finished < this.choices.length) return;
@@ -180,8 +188,11 @@ export class Call {
   private sendWhole(): void {
     if (this.isOver) return;
     this.isOver = true;
-    const choices = this.choices.map(({ index, salt, chars, finish }) => {
-      return { index, text: outputText(salt, 0, chars), finish };
+    const { returnTokenIds } = this.generation;
+    const choices = this.choices.map(({ index, salt, chars, finish, limit, ids }) => {
+      const text = outputText(salt, 0, chars);
+      if (!returnTokenIds) return { index, text, finish };
+      return { index, text, finish, promptIds: ids, ids: outputIds(salt, 0, limit) };
     });
     const { promptTokens, tokens, cachedTokens } = this;
     sendJson(this.response, 200, this.reply.whole(choices, promptTokens, tokens, cachedTokens));
@@ -224,6 +235,7 @@ export function planChoice(
   call: Call,
   index: number,
   prompt: ReadPrompt,
+  ids: readonly number[] | undefined,
   generation: Generation,
   settings: { room: number; meanTokens: number; seed: number; blockTokens: number },
 ): Choice {
@@ -242,7 +254,8 @@ export function planChoice(
   }
   const times = { queuedAt: 0, admittedAt: 0, firstAt: 0, lastAt: 0 };
   const keyOf = outputKeys(prompt, salt, settings.blockTokens);
-  const fixed = { call, index, salt, prompt, limit, finish, chars, keyOf };
+  const { model } = generation;
+  const fixed = { call, index, salt, prompt, model, ids, limit, finish, chars, keyOf };
   return { ...fixed, sequence: undefined, sent: 0, ...times };
 }
 

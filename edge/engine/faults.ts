@@ -14,6 +14,9 @@ export const FAULT_KINDS = {
   delay: "nothing happens, not even headers, for `ms`",
   "freeze-metrics": "/metrics, /v1/loads, /load repeat themselves for `ms` (0 = until cleared)",
   "slow-health": "/health waits `ms`",
+  "lose-events": "KV events of the next `ms` are not sent; the replay has them",
+  "erase-events": "KV events of the next `ms` are not sent and not replayed",
+  "restart-publisher": "now: KV events start again at 0, nothing to replay, ports close for `ms`",
   restart: "now: connections are reset, the KV cache is lost, the port closes for `ms`",
 } as const;
 export type FaultKind = keyof typeof FAULT_KINDS;

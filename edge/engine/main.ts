@@ -3,6 +3,8 @@ import { parseArgs } from "node:util";
 import { type EngineProfile, PROFILES, profileNamed } from "../../src/sim/profiles.ts";
 import { FAULT_KINDS, parseFault } from "./faults.ts";
 import { parseObject } from "./http.ts";
+import { KV_ENCODINGS, KV_HASHES } from "./kv-events.ts";
+import type { KvFeedOptions } from "./kv-feed.ts";
 import { type LlamaOptions, runLlama } from "./llama.ts";
 import { EmulatedEngine, type EmulatedEngineOptions } from "./server.ts";
 import { parseShareSchedule } from "./share.ts";
@@ -32,6 +34,13 @@ Emulated engine: vLLM's interface and metric names, SGLang's /v1/loads, text tha
   --speed FACTOR          time compression (default 1)
   --seed N                default 1
   --fault JSON            arm a fault, repeatable, e.g. '{"kind":"reset","afterTokens":3}'
+  --kv-events-port N      publish KV events over ZMTP there (0 = any free port; default: none)
+  --kv-replay-port N      and replay them there
+  --kv-events FORM        maps (vLLM from 0.24, default) or arrays (before)
+  --kv-hashes FORM        bytes (default) or int
+  --kv-topic TEXT         default empty
+  --kv-replay-steps N     batches that the replay has (default 10000)
+  --no-tokenizer          without /tokenize
   --share-schedule JSON   capacity over time,
                           e.g. '[{"atMs":0,"share":0.8},{"atMs":9000,"share":0.1}]'
   At run time: POST /fault, GET /fault, DELETE /fault; POST /share {"share":0.5}. Kinds of fault:
@@ -70,6 +79,13 @@ const OPTIONS = {
   speed: { type: "string", default: "1" },
   seed: { type: "string", default: "1" },
   fault: { type: "string", multiple: true },
+  "kv-events-port": { type: "string" },
+  "kv-replay-port": { type: "string" },
+  "kv-events": { type: "string", default: "maps" },
+  "kv-hashes": { type: "string", default: "bytes" },
+  "kv-topic": { type: "string", default: "" },
+  "kv-replay-steps": { type: "string", default: "10000" },
+  "no-tokenizer": { type: "boolean", default: false },
   "share-schedule": { type: "string" },
   gguf: { type: "string" },
   backend: { type: "string", default: "cpu" },
@@ -128,6 +144,29 @@ function engineProfile(values: Values): EngineProfile {
   };
 }
 
+function kvEvents(values: Values): KvFeedOptions | undefined {
+  const port = whole(values, "kv-events-port", 0, 65_535);
+  const replayPort = whole(values, "kv-replay-port", 0, 65_535);
+  const encoding = KV_ENCODINGS.find((form) => form === values["kv-events"]);
+  const hashes = KV_HASHES.find((form) => form === values["kv-hashes"]);
+  if (encoding === undefined) throw new Error("--kv-events must be maps or arrays");
+  if (hashes === undefined) throw new Error("--kv-hashes must be bytes or int");
+  const steps = whole(values, "kv-replay-steps", 0, 1_000_000) ?? 10_000;
+  if (port === undefined) {
+    if (replayPort === undefined) return undefined;
+    throw new Error("--kv-replay-port needs --kv-events-port");
+  }
+  return {
+    host: values.host,
+    port,
+    replayPort,
+    topic: values["kv-topic"],
+    steps,
+    encoding,
+    hashes,
+  };
+}
+
 function emulatedOptions(values: Values): EmulatedEngineOptions {
   const schedule = values["share-schedule"];
   return {
@@ -142,6 +181,8 @@ function emulatedOptions(values: Values): EmulatedEngineOptions {
     maxQueue: whole(values, "max-queue", 0, 1_000_000),
     faults: (values.fault ?? []).map((json) => parseFault(parseObject(json))),
     shareSchedule: schedule === undefined ? [] : parseShareSchedule(schedule),
+    kvEvents: kvEvents(values),
+    tokenizer: !values["no-tokenizer"],
     crash: () => process.kill(process.pid, "SIGKILL"),
   };
 }
@@ -199,6 +240,12 @@ export async function runEngine(argv: string[]): Promise<number> {
       const options = emulatedOptions(values);
       start = async () => {
         const engine = await new EmulatedEngine(options).start();
+        const { kvUrls } = engine;
+        if (kvUrls !== undefined) {
+          const { url, replay } = kvUrls;
+          const more = replay === undefined ? "" : `, replay on ${replay}`;
+          process.stdout.write(`KV events on ${url}${more}\n`);
+        }
         return serve(engine, drainMs, (line) => process.stdout.write(line));
       };
     }

@@ -17,6 +17,8 @@ export interface Generation {
   minTokens: number;
   ignoreEos: boolean;
   stops: string[];
+  /** vLLM: token ids of prompt and answer come with the answer. */
+  returnTokenIds: boolean;
 }
 
 export interface ChatMessage {
@@ -82,6 +84,7 @@ export function readGeneration(body: Body, models: readonly string[]): Generatio
     minTokens: optional(body, "min_tokens", isMinimum, "a whole number from 0") ?? 0,
     ignoreEos: optional(body, "ignore_eos", isBoolean, "a boolean") ?? false,
     stops: readStops(body),
+    returnTokenIds: optional(body, "return_token_ids", isBoolean, "a boolean") ?? false,
   };
   if (generation.maxTokens !== undefined && generation.minTokens > generation.maxTokens) {
     throw badRequest("min_tokens must be at most max_tokens", "min_tokens");
@@ -202,15 +205,20 @@ export function wantsBase64(body: Body): boolean {
   return format === "base64";
 }
 
-/** The answer of /v1/models. */
-export function modelsJson(models: readonly string[], owner: string, maxModelLen: number): string {
-  const data = models.map((id) => ({
+/** The answer of /v1/models. `adapters`: every model but the first is a LoRA of the first. */
+export function modelsJson(
+  models: readonly string[],
+  owner: string,
+  maxModelLen: number,
+  adapters = false,
+): string {
+  const data = models.map((id, at) => ({
     id,
     object: "model",
     created: 0,
     owned_by: owner,
     root: id,
-    parent: null,
+    parent: adapters && at > 0 ? models[0] : null,
     max_model_len: maxModelLen,
   }));
   return JSON.stringify({ object: "list", data });

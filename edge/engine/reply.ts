@@ -12,6 +12,9 @@ export interface WholeChoice {
   /** Raw text; escaped here. */
   text: string;
   finish: string;
+  /** With return_token_ids: of the prompt, and of the text. */
+  promptIds?: readonly number[] | undefined;
+  ids?: readonly number[];
 }
 
 let serial = 0;
@@ -35,19 +38,29 @@ export class Reply {
     this.wholeHead = `{"id":"${id}","object":"${kind}"${tail}`;
   }
 
-  /** What comes before the first token of a choice: the role, on chat only. */
-  opening(index: number): string {
+  /**
+   * What comes before the first token of a choice: the role, on chat only. vLLM tells the prompt's
+   * ids there on chat, and in the first choice with text on completions.
+   */
+  opening(index: number, promptIds?: readonly number[]): string {
     if (this.route !== "chat") return "";
     const delta = '"delta":{"role":"assistant","content":""}';
-    return this.chunk(index, delta, "null");
+    return this.chunk(index, delta, "null", idsField("prompt_token_ids", promptIds));
   }
 
   /** One event. `escaped` is the inside of a JSON string; `finish` null except on the last. */
-  event(index: number, escaped: string, finish: string | null): string {
+  event(
+    index: number,
+    escaped: string,
+    finish: string | null,
+    ids?: readonly number[],
+    promptIds?: readonly number[],
+  ): string {
     const reason = finish === null ? "null" : `"${finish}"`;
-    const content =
-      this.route === "chat" ? `"delta":{"content":"${escaped}"}` : `"text":"${escaped}"`;
-    return this.chunk(index, content, reason);
+    const isChat = this.route === "chat";
+    const content = isChat ? `"delta":{"content":"${escaped}"}` : `"text":"${escaped}"`;
+    const prompt = isChat ? "" : idsField("prompt_token_ids", promptIds);
+    return this.chunk(index, content + idsField("token_ids", ids) + prompt, reason);
   }
 
   usageEvent(prompt: number, completion: number, cached: number): string {
@@ -62,22 +75,29 @@ export class Reply {
   ): string {
     const usage = usageJson(prompt, completion, cached);
     const list = choices.map((choice) => this.wholeChoice(choice)).join(",");
-    return `${this.wholeHead},"choices":[${list}],"usage":${usage}}`;
+    const isChat = this.route === "chat";
+    const ids = isChat ? idsField("prompt_token_ids", choices[0]?.promptIds) : "";
+    return `${this.wholeHead},"choices":[${list}],"usage":${usage}${ids}}`;
   }
 
-  private chunk(index: number, content: string, finish: string): string {
+  private chunk(index: number, content: string, finish: string, more = ""): string {
     const choice = `{"index":${index},${content},"logprobs":null,"finish_reason":${finish}}`;
-    return `${this.chunkHead},"choices":[${choice}]}\n\n`;
+    return `${this.chunkHead},"choices":[${choice}]${more}}\n\n`;
   }
 
-  private wholeChoice({ index, text, finish }: WholeChoice): string {
+  private wholeChoice({ index, text, finish, ids, promptIds }: WholeChoice): string {
     const quoted = JSON.stringify(text);
     const content =
       this.route === "chat"
         ? `"message":{"role":"assistant","content":${quoted}}`
-        : `"text":${quoted}`;
-    return `{"index":${index},${content},"logprobs":null,"finish_reason":"${finish}"}`;
+        : `"text":${quoted}${idsField("prompt_token_ids", promptIds)}`;
+    const more = idsField("token_ids", ids);
+    return `{"index":${index},${content}${more},"logprobs":null,"finish_reason":"${finish}"}`;
   }
+}
+
+function idsField(name: string, ids: readonly number[] | undefined): string {
+  return ids === undefined ? "" : `,"${name}":[${ids.join(",")}]`;
 }
 
 export const DONE_EVENT = "data: [DONE]\n\n";

@@ -7,7 +7,7 @@ import { EngineModel, type Sequence } from "../../src/sim/engine.ts";
 import type { EngineProfile } from "../../src/sim/profiles.ts";
 import { Call, type Choice, planChoice } from "./call.ts";
 import { type Fault, Faults, parseFault } from "./faults.ts";
-import { embeddingOf, type PromptPiece, type ReadPrompt, readPrompt } from "./filler.ts";
+import { type PromptPiece, type ReadPrompt, readPrompt } from "./filler.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import {
   ApiError,
@@ -22,21 +22,21 @@ import {
   sendText,
   sendThrown,
 } from "./http.ts";
+import { KvFeedOut, type KvFeedOptions } from "./kv-feed.ts";
 import { EngineMetrics } from "./metrics.ts";
 import {
   chatPieces,
-  embeddingsJson,
   type Generation,
   modelsJson,
   readGeneration,
-  readModel,
   readPrompts,
-  wantsBase64,
 } from "./openai-api.ts";
 import { Pages } from "./pages.ts";
+import { embed, tokenize } from "./prompt-routes.ts";
 import { Pump } from "./pump.ts";
 import type { Route } from "./reply.ts";
 import { type ShareStep, ShareSchedule, parseShare } from "./share.ts";
+import { promptIds } from "./token-ids.ts";
 
 export interface EmulatedEngineOptions {
   /** Its kvBlocks, maxSeqs and maxModelLen are what the engine has. */
@@ -56,13 +56,13 @@ export interface EmulatedEngineOptions {
   maxQueue?: number;
   faults?: Fault[];
   shareSchedule?: ShareStep[];
+  /** Publish KV events. */
+  kvEvents?: KvFeedOptions | undefined;
+  /** False: without vLLM's /tokenize, as some engines are. Default true. */
+  tokenizer?: boolean;
   /** What the fault "exit" does; default: all connections are reset and the port is closed. */
   crash?: () => void;
 }
-
-const EMBEDDING_WIDTH = 256;
-/** Token ids of /tokenize are below it. */
-const VOCABULARY = 131_072;
 
 export class EmulatedEngine {
   /** Base URL once started. */
@@ -78,6 +78,7 @@ export class EmulatedEngine {
   private readonly pages: Pages;
   private readonly schedule: ShareSchedule;
   private readonly maxQueue: number;
+  private readonly kv: KvFeedOut | undefined;
   private server: Server;
   private share = 1;
   private isDraining = false;
@@ -85,7 +86,10 @@ export class EmulatedEngine {
   constructor(options: EmulatedEngineOptions) {
     this.options = options;
     this.profile = options.profile;
-    this.model = new EngineModel<Choice>(options.profile, options.seed ?? 1);
+    const { blockTokens } = options.profile;
+    const [base] = options.models;
+    this.kv = options.kvEvents && new KvFeedOut(options.kvEvents, blockTokens, base, process.pid);
+    this.model = new EngineModel<Choice>(options.profile, options.seed ?? 1, this.kv);
     this.maxQueue = options.maxQueue ?? 10_000;
     this.pump = new Pump(this.model, options.speed ?? 1, this);
     const openCalls = (): number => this.calls.size;
@@ -98,8 +102,15 @@ export class EmulatedEngine {
   /** @throws Error when the port is taken. */
   async start(): Promise<this> {
     this.url = await listen(this.server, this.options.host ?? "127.0.0.1", this.options.port ?? 0);
+    await this.kv?.publisher.start();
     this.schedule.start();
     return this;
+  }
+
+  /** tcp:// addresses of events and replay; undefined = none. */
+  get kvUrls(): { url: string; replay: string | undefined } | undefined {
+    const publisher = this.kv?.publisher;
+    return publisher && { url: publisher.url, replay: publisher.replayUrl };
   }
 
   /** Ends at once: open requests are cut. */
@@ -107,6 +118,7 @@ export class EmulatedEngine {
     this.schedule.stop();
     this.pump.stop();
     this.dropAll();
+    await this.kv?.publisher.close();
     await this.closePort();
   }
 
@@ -143,6 +155,7 @@ export class EmulatedEngine {
   onStep(nowMs: number): void {
     for (const call of this.dirty) call.flush();
     this.dirty.length = 0;
+    this.kv?.send();
     this.pages.sampleRate(nowMs);
   }
 
@@ -186,8 +199,11 @@ export class EmulatedEngine {
   private readonly posts: Record<string, (body: Body, response: ServerResponse) => void> = {
     "/v1/chat/completions": (body, response) => this.generate("chat", body, response),
     "/v1/completions": (body, response) => this.generate("completions", body, response),
-    "/v1/embeddings": (body, response) => this.embed(body, response),
-    "/tokenize": (body, response) => this.tokenize(body, response),
+    "/v1/embeddings": (body, response) => embed(body, response, this.options),
+    "/tokenize": (body, response) => {
+      if (this.options.tokenizer === false) throw noRoute("POST", "/tokenize");
+      tokenize(body, response, this.options);
+    },
     "/fault": (body, response) => {
       this.arm(parseFault(body));
       sendJson(response, 200, this.faultsJson());
@@ -206,7 +222,7 @@ export class EmulatedEngine {
         return this.health(response);
       case "/v1/models": {
         const { maxModelLen } = this.profile;
-        return sendJson(response, 200, modelsJson(this.options.models, "vllm", maxModelLen));
+        return sendJson(response, 200, modelsJson(this.options.models, "vllm", maxModelLen, true));
       }
       case "/version":
         return sendJson(response, 200, '{"version":"0.0.0-emulated"}');
@@ -279,6 +295,8 @@ export class EmulatedEngine {
           "tokens. Please reduce the length of the prompt or the number of output tokens.",
       );
     }
+    const wantsIds = this.kv !== undefined || generation.returnTokenIds;
+    const ids = wantsIds ? promptIds(pieces) : undefined;
     const settings = {
       room,
       meanTokens: this.options.outputTokens ?? 128,
@@ -286,7 +304,8 @@ export class EmulatedEngine {
       blockTokens: this.profile.blockTokens,
     };
     for (let i = 0; i < generation.n; i++) {
-      call.choices.push(planChoice(call, call.choices.length, prompt, generation, settings));
+      const index = call.choices.length;
+      call.choices.push(planChoice(call, index, prompt, ids, generation, settings));
     }
   }
 
@@ -320,28 +339,6 @@ export class EmulatedEngine {
     }
   }
 
-  private embed(body: Body, response: ServerResponse): void {
-    const model = readModel(body, this.options.models);
-    const isBase64 = wantsBase64(body);
-    const prompts = readPrompts(body, "input").map((piece) => this.read([piece], model));
-    const tokens = prompts.reduce((sum, prompt) => sum + prompt.tokens, 0);
-    const vectors = prompts.map((prompt) => embeddingOf(prompt, EMBEDDING_WIDTH));
-    const { overheadMs, weightsMs, tokenMs } = this.profile.costs;
-    const stepMs = (overheadMs + Math.max(weightsMs, tokens * tokenMs)) / (this.options.speed ?? 1);
-    const json = embeddingsJson(model, vectors, tokens, isBase64);
-    if (stepMs === 0) sendJson(response, 200, json);
-    else setTimeout(() => sendJson(response, 200, json), stepMs);
-  }
-
-  private tokenize(body: Body, response: ServerResponse): void {
-    const model = readModel(body, this.options.models);
-    const pieces = body.messages === undefined ? readPrompts(body, "prompt") : chatPieces(body);
-    const { tokens: count, keys } = readPrompt(pieces, model, 1);
-    const tokens = keys.map((key) => key % VOCABULARY);
-    const answer = { count, max_model_len: this.profile.maxModelLen, tokens, token_strs: null };
-    sendJson(response, 200, JSON.stringify(answer));
-  }
-
   private setShare(share: number): void {
     this.share = share;
     this.model.setShare(share);
@@ -350,6 +347,9 @@ export class EmulatedEngine {
 
   private arm(fault: Fault): void {
     if (fault.kind === "restart") void this.restart(fault.ms);
+    else if (fault.kind === "lose-events") this.kv?.lose(fault.ms, false);
+    else if (fault.kind === "erase-events") this.kv?.lose(fault.ms, true);
+    else if (fault.kind === "restart-publisher") void this.kv?.restart(fault.ms);
     else if (fault.kind === "freeze-metrics") this.pages.freeze(fault.ms);
     else this.faults.arm(fault);
   }
@@ -362,6 +362,7 @@ export class EmulatedEngine {
     this.dropAll();
     this.model.restart();
     await this.closePort();
+    await this.kv?.restart(0);
     if (downMs > 0) await new Promise((resolve) => setTimeout(resolve, downMs));
     this.server = this.createServer();
     this.url = await listen(this.server, this.options.host ?? "127.0.0.1", port);

@@ -27,10 +27,11 @@ const HEAD_START_MS = 500;
 /** The last part of the wait that its SLO allows, in which a request goes first. */
 const URGENT_SHARE = 0.25;
 /**
- * Uncached tokens that a tenant may be ahead of others before it yields: about two seconds of one
- * mid-size GPU. Less: the order turns into turns, and small requests lose what it is for.
+ * Uncached tokens that a tenant may be ahead of others before it yields: about a second of one
+ * mid-size GPU. Less: the order turns into turns, and small requests lose what it is for. More:
+ * who asks for little waits longer behind those who ask for much.
  */
-const FAIR_TOKENS = 16_384;
+export const FAIR_TOKENS = 8_192;
 /** Steps by which a tenant can be behind; far more than requests that may wait. */
 const STEPS = 1 << 20;
 

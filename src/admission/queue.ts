@@ -16,14 +16,22 @@ import { passedBelow, type Waiting, WaitingOrder } from "./order.ts";
 
 /** Waiting requests that a wake decides anew in turns, and as many again that seem to be next. */
 const DECISIONS_PER_WAKE = 32;
+/** Turns that come to be as time passes: many wakes within a ms share them. */
+const TURNS_PER_MS = 16;
+/**
+ * The order is made anew after so long, and for each that waits after so much more: with it, it
+ * takes a twentieth of a core at most, however many wait.
+ */
+const ORDER_MS = 2;
+const ORDER_MS_EACH = 0.02;
 /** Rows of the largest table. */
 const ROWS_MAX = 4_096;
 
 export interface QueueHost<Flight> {
   /** Runs the kernel. Result is reused by the next call. */
   decide(task: Task, tried: readonly Row[]): Decision;
-  /** True when a request can begin its prefill on that endpoint now. */
-  canStart(row: Row): boolean;
+  /** True when a request of so many uncached tokens can begin its prefill there now. */
+  canStart(row: Row, tokens: Tokens): boolean;
   /** Reserves the place at once, so that the next decision sees it taken. */
   start(task: Task, decision: Decision): Flight;
   /** Counts waiting work against an endpoint, so that later decisions see it. */
@@ -91,6 +99,9 @@ export class WaitQueue<Flight> {
   /** Each ticket is decided anew once per round. */
   private round = 0;
   private roundIsOver = true;
+  private turns = 0;
+  private wokenMs: Millis = Number.NEGATIVE_INFINITY;
+  private arrangeAtMs: Millis = Number.NEGATIVE_INFINITY;
   /** How many are counted at each place so far. */
   private readonly counted = new Uint32Array(ROWS_MAX);
   private planning = false;
@@ -132,7 +143,8 @@ export class WaitQueue<Flight> {
     const decision = this.host.decide(task, tried);
     if (decision.row < 0) throw this.host.refuse(task, decision);
     if (this.tickets.length > 0) return this.join(task, tried, decision, nowMs, onWait);
-    if (this.host.canStart(decision.row)) return this.host.start(task, decision);
+    if (this.host.canStart(decision.row, decision.uncachedTokens))
+      return this.host.start(task, decision);
     this.check(task, decision, nowMs);
     const ticket = new Ticket<Flight>(task, tried);
     ticket.place(decision, this.round);
@@ -148,23 +160,23 @@ export class WaitQueue<Flight> {
   wake(nowMs: Millis): void {
     if (this.tickets.length === 0 || this.planning) return;
     this.planning = true;
-    this.order.arrange(this.tickets, nowMs);
+    this.arrange(nowMs);
     this.forgetCounts();
     if (this.roundIsOver) this.round++;
-    let turns = DECISIONS_PER_WAKE;
+    this.addTurns(nowMs);
     let starts = DECISIONS_PER_WAKE;
     const kept: Ticket<Flight>[] = [];
     for (const ticket of this.tickets) {
-      const isTurn = turns > 0 && ticket.round !== this.round;
-      const isNext = !isTurn && starts > 0 && this.isNext(ticket.row);
-      if (isTurn) turns--;
+      const isTurn = this.turns >= 1 && ticket.round !== this.round;
+      const isNext = !isTurn && starts > 0 && this.isNext(ticket.row, ticket.tokens);
+      if (isTurn) this.turns--;
       else if (isNext) starts--;
       if ((isTurn || isNext) && this.retry(ticket)) continue;
       this.count(ticket);
       kept.push(ticket);
     }
     this.tickets = kept;
-    this.roundIsOver = turns > 0;
+    this.roundIsOver = this.turns >= 1;
     if (kept.length === 0) this.order.clear();
     this.planning = false;
   }
@@ -206,7 +218,7 @@ export class WaitQueue<Flight> {
     this.forgetCounts();
     for (let at = 0; at < place; at++) this.count(tickets[at] as Ticket<Flight>);
     const decision = host.decide(task, tried);
-    const starts = decision.row >= 0 && this.isNext(decision.row);
+    const starts = decision.row >= 0 && this.isNext(decision.row, decision.uncachedTokens);
     for (let at = place; at < tickets.length; at++) this.count(tickets[at] as Ticket<Flight>);
     if (decision.row < 0) throw host.refuse(task, decision);
     if (starts) return this.start(task, decision);
@@ -257,7 +269,7 @@ export class WaitQueue<Flight> {
   private retry(ticket: Ticket<Flight>): boolean {
     const { task } = ticket;
     const decision = this.host.decide(task, ticket.tried);
-    if (decision.row >= 0 && !this.isNext(decision.row)) {
+    if (decision.row >= 0 && !this.isNext(decision.row, decision.uncachedTokens)) {
       ticket.place(decision, this.round);
       return false;
     }
@@ -291,9 +303,22 @@ export class WaitQueue<Flight> {
     this.bytes -= task.body.length;
   }
 
+  /** Between two arrangements a newcomer is put where it belongs, which nearly keeps the order. */
+  private arrange(nowMs: Millis): void {
+    if (nowMs < this.arrangeAtMs) return;
+    this.order.arrange(this.tickets, nowMs);
+    this.arrangeAtMs = nowMs + ORDER_MS + this.tickets.length * ORDER_MS_EACH;
+  }
+
+  private addTurns(nowMs: Millis): void {
+    const sinceMs = Math.max(nowMs - this.wokenMs, 0);
+    this.turns = Math.min(this.turns + sinceMs * TURNS_PER_MS, DECISIONS_PER_WAKE);
+    this.wokenMs = nowMs;
+  }
+
   /** Nobody is counted before it at that place, which has room. */
-  private isNext(row: Row): boolean {
-    return this.counted[row] === 0 && this.host.canStart(row);
+  private isNext(row: Row, tokens: Tokens): boolean {
+    return this.counted[row] === 0 && this.host.canStart(row, tokens);
   }
 
   private forgetCounts(): void {

@@ -13,6 +13,7 @@ import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
+import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf } from "./error-forms.ts";
@@ -59,14 +60,16 @@ export function createDoor(house: House): Hono<DoorEnv> {
       return run(house, c, allowed.includes(c.env.exchange.method) ? handler : refuse);
     });
   };
-  for (const route of ROUTES) {
+  for (const route of ROUTES.filter((one) => !DOORS[one].path.includes("{model}"))) {
     if (DOORS[route].dialect === "responses") continue;
     on("POST", `/v1${DOORS[route].path}`, (exchange) => serveRoute(house, exchange, route));
   }
   addResponses(house, on);
   on("GET", "/v1/realtime", (exchange) => openRealtimeSocket(house, exchange));
-  on("GET", "/v1/models", (exchange) => listModels(house, exchange));
-  on("GET", "/v1/models/:model{.+}", (exchange, c) => oneModel(house, exchange, c));
+  for (const version of ["/v1", "/v1beta"]) {
+    on("GET", `${version}/models`, (exchange) => listModels(house, exchange));
+    on("GET POST", `${version}/models/:model{.+}`, (exchange, c) => modelPath(house, exchange, c));
+  }
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));
@@ -126,15 +129,21 @@ function serveRoute(house: House, exchange: Exchange, route: Route): void | Prom
   return house.serve(exchange, route, caller);
 }
 
+/** A model to be shown, or one that Google's clients call by the verb behind its name. */
+function modelPath(house: House, exchange: Exchange, c: Context<DoorEnv>): void | Promise<void> {
+  if (exchange.method !== "POST") return oneModel(house, exchange, c);
+  return serveRoute(house, geminiExchange(exchange), geminiRoute(exchange));
+}
+
 async function listModels(house: House, exchange: Exchange): Promise<void> {
-  const caller = await house.auth.caller(exchange.headers);
-  const form = MODEL_FORMS[dialectOf(exchange.path, exchange.headers)];
+  const caller = await house.auth.caller(withQueryKey(exchange));
+  const form = MODEL_FORMS[dialectOf(exchange)];
   const query = new URLSearchParams(exchange.query);
   replyJson(exchange, 200, form.list(modelsFor(house, caller), query));
 }
 
 async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): Promise<void> {
-  const caller = await house.auth.caller(exchange.headers);
+  const caller = await house.auth.caller(withQueryKey(exchange));
   const id = decodePath(c.req.param("model") ?? "");
   const model = modelsFor(house, caller).find((known) => known.id === id);
   if (model === undefined) {
@@ -144,7 +153,7 @@ async function oneModel(house: House, exchange: Exchange, c: Context<DoorEnv>): 
       { param: "model" },
     );
   }
-  replyJson(exchange, 200, MODEL_FORMS[dialectOf(exchange.path, exchange.headers)].one(model));
+  replyJson(exchange, 200, MODEL_FORMS[dialectOf(exchange)].one(model));
 }
 
 /** What the key may use; a key without a list may use all. */
@@ -204,7 +213,8 @@ function notFound(exchange: Exchange): void {
   throw new GridError(
     "not_found",
     `Nothing is at ${exchange.method} ${exchange.path.slice(0, 200)}. This PoP serves POST ` +
-      `${ROUTES.map((route) => `/v1${DOORS[route].path}`).join(", ")} and GET /v1/models.`,
+      `${ROUTES.map((route) => `/v1${DOORS[route].path}`).join(", ")} and GET /v1/models. ` +
+      "What has a model in its path is at /v1beta too.",
   );
 }
 
@@ -231,6 +241,6 @@ function fail(house: House, exchange: Exchange, cause: unknown): void {
   house.refused(error);
   const headers = errorHeaders(error, false);
   if (error instanceof MethodError) headers["allow"] = error.allow;
-  const dialect = dialectOf(exchange.path, exchange.headers);
+  const dialect = dialectOf(exchange);
   replyError(exchange, dialect, error, headers, house.requestId(exchange.headers));
 }

@@ -5,5 +5,6 @@ export const COUNT_FORMS: Readonly<Record<Dialect, (tokens: number) => unknown>>
   // OpenAI's Chat API has no such door.
   chat: (tokens) => ({ input_tokens: tokens }),
   messages: (tokens) => ({ input_tokens: tokens }),
+  gemini: (tokens) => ({ totalTokens: tokens }),
   responses: (tokens) => ({ object: "response.input_tokens", input_tokens: tokens }),
 };

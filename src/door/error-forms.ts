@@ -4,8 +4,11 @@
  */
 import type { Dialect } from "../grid/dialect.ts";
 import type { GridError } from "../grid/errors.ts";
-import type { Headers } from "../grid/exchange.ts";
+import type { Exchange, Headers } from "../grid/exchange.ts";
+import { verbOf } from "../task/route.ts";
 import { messageOf, openAiErrorBody } from "./rescue.ts";
+
+type DoorRequest = Pick<Exchange, "path" | "query" | "headers">;
 
 interface ErrorForm {
   body(error: GridError, requestId: string): unknown;
@@ -42,6 +45,30 @@ function messagesBody(error: GridError, requestId: string): unknown {
   };
 }
 
+/** Google's own names, by status. */
+const GEMINI_STATUSES: Readonly<Record<number, string>> = {
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "NOT_FOUND",
+  409: "ABORTED",
+  429: "RESOURCE_EXHAUSTED",
+  499: "CANCELLED",
+  501: "UNIMPLEMENTED",
+  502: "UNAVAILABLE",
+  503: "UNAVAILABLE",
+  504: "DEADLINE_EXCEEDED",
+};
+
+function geminiBody(error: GridError): unknown {
+  const fallback = error.status >= 500 ? "INTERNAL" : "INVALID_ARGUMENT";
+  const { code: reason, param, status: code } = error;
+  const metadata = param === undefined ? {} : { metadata: { param } };
+  const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", domain: "gridpoint" };
+  const details = [{ ...info, reason: reason.toUpperCase(), ...metadata }];
+  const status = GEMINI_STATUSES[code] ?? fallback;
+  return { error: { code, message: messageOf(error), status, details } };
+}
+
 const FORMS: Readonly<Record<Dialect, ErrorForm>> = {
   chat: { body: openAiErrorBody, event: (json) => `data: ${json}\n\n` },
   messages: {
@@ -50,6 +77,7 @@ const FORMS: Readonly<Record<Dialect, ErrorForm>> = {
     event: (json) => `event: error\ndata: ${json}\n\n`,
     requestIdHeader: "request-id",
   },
+  gemini: { body: geminiBody, event: (json) => `data: ${json}\r\n\r\n` },
   responses: { body: openAiErrorBody, event: responsesEvent },
 };
 
@@ -81,9 +109,13 @@ export function nameRequest(dialect: Dialect, headers: Headers, requestId: strin
 }
 
 /** The dialect of a request that no route may have matched. */
-export function dialectOf(path: string, headers: Headers): Dialect {
+export function dialectOf({ path, query, headers }: DoorRequest): Dialect {
+  if (path.startsWith("/v1beta/") || verbOf(path) !== undefined) return "gemini";
   if (path.startsWith("/v1/messages") || headers["anthropic-version"] !== undefined) {
     return "messages";
   }
-  return /^\/v1\/(responses|realtime)(\/|$)/.test(path) ? "responses" : "chat";
+  if (/^\/v1\/(responses|realtime)(\/|$)/.test(path)) return "responses";
+  // `/v1/models` is everybody's: Google's clients are known by how they show their key.
+  const google = headers["x-goog-api-key"] !== undefined || /(?:^|&)key=/.test(query);
+  return google ? "gemini" : "chat";
 }

@@ -1,6 +1,7 @@
 /**
- * What is served, in the form of the caller's dialect: `GET /v1/models` belongs to OpenAI and to
- * Anthropic, whose clients send `anthropic-version`. Engines do not say when a model was made.
+ * What is served, in the form of the caller's dialect: `GET /v1/models` belongs to OpenAI, to
+ * Anthropic, whose clients send `anthropic-version`, and to Google, whose clients send
+ * `x-goog-api-key`. Engines do not say when a model was made.
  */
 import type { Dialect } from "../grid/dialect.ts";
 import { GridError } from "../grid/errors.ts";
@@ -84,8 +85,34 @@ const OPENAI: ModelForm = {
   list: (models) => ({ object: "list", data: models.map(openAiModel) }),
 };
 
+function geminiModel(model: ServedModel): unknown {
+  const { id, contextTokens } = model;
+  const limit = contextTokens === undefined ? {} : { inputTokenLimit: contextTokens };
+  return {
+    ...{ name: `models/${id}`, version: "unknown", displayName: id, description: "" },
+    ...limit,
+    supportedGenerationMethods: ["generateContent", "countTokens", "embedContent"],
+  };
+}
+
+const GEMINI_PAGE = 50;
+
+/** The next page's token is the last model of this one. */
+function geminiList(models: readonly ServedModel[], query: URLSearchParams): unknown {
+  const size = Number(query.get("pageSize") ?? GEMINI_PAGE) || GEMINI_PAGE;
+  if (!Number.isInteger(size) || size < 1) throw wrong("pageSize", "must be a whole number from 1");
+  // An empty token is the first page.
+  if (query.get("pageToken") === "") query.delete("pageToken");
+  const start = (indexOf(models, query, "pageToken") ?? -1) + 1;
+  // The vendor takes larger sizes and answers with its bound.
+  const page = models.slice(start, start + Math.min(size, PAGE_MAX));
+  const next = start + page.length < models.length ? { nextPageToken: page.at(-1)?.id } : {};
+  return { models: page.map(geminiModel), ...next };
+}
+
 export const MODEL_FORMS: Readonly<Record<Dialect, ModelForm>> = {
   chat: OPENAI,
   messages: { one: anthropicModel, list: anthropicList },
+  gemini: { one: geminiModel, list: geminiList },
   responses: OPENAI,
 };

@@ -19,6 +19,7 @@ const NOT_ITS_FAULT: readonly ErrorCode[] = [
   "total_timeout",
   "endpoint_busy",
   "peer_refused",
+  "invalid_result",
 ];
 
 interface Mark {

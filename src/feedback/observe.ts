@@ -46,6 +46,13 @@ export interface Usage {
 const LEARN = 0.1;
 /** A rate sample beyond this factor of the mean moves it only as far as the factor. */
 const OUTLIER = 4;
+/** Predicted and observed hits that differ by more than this share of the prompt. */
+const BELIEF_GAP = 0.05;
+/** What is believed and gone costs a wrong choice, what is held and not believed only a chance. */
+const SCALE_DOWN = 0.02;
+const SCALE_UP = 0.005;
+const SCALE_MIN = 0.25;
+const SCALE_MAX = 1.5;
 /** Shorter busy periods say more about fixed costs than about the rate. */
 const RATE_TOKENS_MIN = 256;
 /** A long busy period is closed into a sample after this many tokens. */
@@ -76,6 +83,7 @@ export class Feedback {
     columns.ownTokens[row] = (columns.ownTokens[row] as number) + loadTokens;
     columns.sentTokens[row] = (columns.sentTokens[row] as number) + loadTokens;
     record.requests++;
+    record.prefills++;
     this.prefix.learn(task.chain, row, nowMs);
     if (task.session !== undefined) {
       this.sessions.pin(task.tenant, task.session, record.spec.id);
@@ -127,7 +135,12 @@ export class Feedback {
     if (record === undefined) return;
     if (itlMs !== undefined) record.itlMs = mean(record.itlMs, itlMs);
     const cached = usage?.cachedTokens;
-    if (cached === undefined || flight.matchedTokens <= 0) return;
+    if (usage === undefined || cached === undefined) return;
+    const believed = (flight.matchedTokens - cached) / Math.max(usage.promptTokens, 1);
+    // Believed but gone: its cache serves prefixes with less than its size, or with more.
+    const step = believed > BELIEF_GAP ? -SCALE_DOWN : believed < -BELIEF_GAP ? SCALE_UP : 0;
+    record.mirrorScale = clamp(record.mirrorScale * (1 + step), SCALE_MIN, SCALE_MAX);
+    if (flight.matchedTokens <= 0) return;
     const trust = this.table.columns.trust;
     const truth = Math.min(cached / flight.matchedTokens, 1);
     trust[flight.row] = (trust[flight.row] as number) * (1 - LEARN) + truth * LEARN;
@@ -164,6 +177,8 @@ export class Feedback {
     const left = (ownTokens[row] as number) - loadTokens;
     ownTokens[row] = left > 1e-6 ? left : 0;
     busyTokens[row] = (busyTokens[row] as number) + loadTokens;
+    const record = this.table.records[row];
+    if (record !== undefined) record.prefills--;
   }
 
   private markMixed(row: Row): void {

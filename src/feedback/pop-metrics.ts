@@ -6,7 +6,7 @@ import { type Decision, CHOICES } from "../grid/decision.ts";
 import type { GridError } from "../grid/errors.ts";
 import type { Millis } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
-import { type Route, ROUTES } from "../task/route.ts";
+import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Task } from "../task/task.ts";
 import {
   type Counter,
@@ -32,21 +32,45 @@ interface IndexReading {
   stats(): IndexStats;
 }
 
+/** What is followed of an endpoint's KV events; times in ms of the PoP's clock. */
+interface CacheReport {
+  trust: string;
+  blocks: number;
+  received: number;
+  missed: number;
+  gaps: number;
+  replays: number;
+  replayFailures: number;
+  resets: number;
+  badEvents: number;
+  orphans: number;
+  lastEventMs: Millis | undefined;
+}
+
+/** What is read of the engines' caches; undefined = not followed. */
+interface CacheReading {
+  report(row: number): CacheReport | undefined;
+  nowMs(): Millis;
+}
+
 /** The end of an attempt, as far as it is counted. */
 interface Ended {
   kind: string;
+  faults?: readonly string[];
   meter: { itlMs: Millis | undefined; jitterMs: Millis | undefined };
 }
 
 type EndpointColumn = [name: string, help: string, read: (record: EndpointRecord) => number];
 
 const ATTEMPTS = "Attempts at an endpoint, by how they ended; failed ones were tried elsewhere.";
+const FAULTS = "Answers that came whole but were not as they should be, by what was wrong.";
 const HANDOVERS = "Requests that other PoPs handed over to this one, by how they ended here.";
 const QUEUE_WAIT = "Time in the wait queue of the PoP, of requests that had to wait.";
 const OVERHEAD = "From the whole request body to sending it on, without the wait in the queue.";
 const TTFT = "Streams: from the whole request body to the first content token.";
 const TTFT_ERROR = "Absolute difference of predicted and observed time to first token.";
 const JITTER = "Mean absolute deviation of the gaps between tokens, per stream.";
+const PREFIX_ERROR = "Absolute difference of the two, summed over requests.";
 const PREFIX = "Prompt tokens expected in, and reported from, the chosen endpoint's KV cache.";
 
 export class PopMetrics {
@@ -58,6 +82,7 @@ export class PopMetrics {
   private readonly attempts: Family<Counter>;
   private readonly refusals: Family<Counter>;
   private readonly handovers: Family<Counter>;
+  private readonly faults: Family<Counter>;
   private readonly duration: Map<Route, Histogram>;
   private readonly decision: Histogram;
   private readonly choices: Map<string, Counter>;
@@ -69,8 +94,14 @@ export class PopMetrics {
   private readonly jitter: Histogram;
   private readonly tokens: Record<"prompt" | "cached" | "completion", Counter>;
   private readonly prefix: Record<"predicted" | "observed", Counter>;
+  private readonly prefixError: Counter;
 
-  constructor(table: EndpointTable, index: IndexReading, queueLength: () => number) {
+  constructor(
+    table: EndpointTable,
+    index: IndexReading,
+    queueLength: () => number,
+    cache?: CacheReading,
+  ) {
     this.table = table;
     const seconds = (name: string, help: string, bounds: readonly number[]): Histogram =>
       this.registry.histogram({ name: `gridpoint_${name}_seconds`, help }, bounds).labels();
@@ -78,6 +109,7 @@ export class PopMetrics {
       this.registry.counter({ name: `gridpoint_${name}_total`, help, labels });
     this.requests = byLabel("requests", "Requests, by how they ended.", "route", "ending", "code");
     this.attempts = byLabel("attempts", ATTEMPTS, "endpoint", "ending");
+    this.faults = byLabel("result_faults", FAULTS, "dialect", "fault");
     this.refusals = byLabel("refused", "Requests refused before they became a task.", "code");
     this.handovers = byLabel("handovers_received", HANDOVERS, "ending");
     for (const route of ROUTES) {
@@ -107,7 +139,9 @@ export class PopMetrics {
     };
     const prefix = byLabel("prefix_hit_tokens", PREFIX, "kind");
     this.prefix = { predicted: prefix.labels("predicted"), observed: prefix.labels("observed") };
+    this.prefixError = byLabel("prefix_hit_error_tokens", PREFIX_ERROR).labels();
     this.readings(index, queueLength);
+    if (cache !== undefined) this.cacheReadings(cache);
   }
 
   decided(decision: Decision, tookS: number): void {
@@ -137,10 +171,13 @@ export class PopMetrics {
     this.tokens.cached.add(usage.cachedTokens);
     this.prefix.predicted.add(flight.matchedTokens);
     this.prefix.observed.add(usage.cachedTokens);
+    this.prefixError.add(Math.abs(flight.matchedTokens - usage.cachedTokens));
   }
 
   ended(flight: Flight, end: Ended): void {
     this.attempts.labels(flight.endpointId, end.kind).inc();
+    const { dialect } = DOORS[flight.task.route];
+    for (const fault of end.faults ?? []) this.faults.labels(dialect, fault).inc();
     const { itlMs, jitterMs } = end.meter;
     if (itlMs !== undefined) this.itl.observe(itlMs / 1000);
     if (jitterMs !== undefined) this.jitter.observe(jitterMs / 1000);
@@ -198,6 +235,40 @@ export class PopMetrics {
       const type = name.endsWith("_total") ? "counter" : "gauge";
       this.registry.collect(type, options, (report) => {
         for (const record of this.table.live()) report(read(record), record.spec.id);
+      });
+    }
+  }
+
+  private cacheReadings(cache: CacheReading): void {
+    const trusted = "1 = every event since its start was applied; 0.5 = in order, but not all.";
+    const ofTrust = ({ trust }: CacheReport) =>
+      trust === "whole" ? 1 : trust === "partial" ? 0.5 : 0;
+    const columns: [string, string, (report: CacheReport) => number][] = [
+      ["trusted", trusted, ofTrust],
+      ["blocks", "KV blocks that its events say it holds.", ({ blocks }) => blocks],
+      ["events_received_total", "Batches of events.", ({ received }) => received],
+      ["events_missed_total", "Batches that were missing in the order.", ({ missed }) => missed],
+      ["event_gaps_total", "Holes in the order of batches.", ({ gaps }) => gaps],
+      ["replays_total", "Replays asked for.", ({ replays }) => replays],
+      ["replay_failures_total", "Replays without a good end.", (one) => one.replayFailures],
+      ["resets_total", "Times that all was forgotten.", ({ resets }) => resets],
+      ["bad_events_total", "Events that could not be read.", ({ badEvents }) => badEvents],
+      ["orphans_total", "Blocks whose parent is unknown.", ({ orphans }) => orphans],
+      [
+        "last_event_age_seconds",
+        "Since the last batch came; Inf = none yet.",
+        ({ lastEventMs: atMs }) =>
+          atMs === undefined ? Number.POSITIVE_INFINITY : (cache.nowMs() - atMs) / 1000,
+      ],
+    ];
+    for (const [name, help, read] of columns) {
+      const options = { name: `gridpoint_kv_${name}`, help, labels: ["endpoint"] };
+      const type = name.endsWith("_total") ? "counter" : "gauge";
+      this.registry.collect(type, options, (report) => {
+        for (const record of this.table.own()) {
+          const one = cache.report(record.row);
+          if (one !== undefined) report(read(one), record.spec.id);
+        }
       });
     }
   }

@@ -12,6 +12,7 @@ import {
 } from "../grid/endpoint.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
+import type { Operation } from "../task/route.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -60,6 +61,11 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
+  /**
+   * Routes that turn the body of a generation into the token ids of its prompt; the first that
+   * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
+   */
+  tokenizers?: Partial<Record<Operation, readonly string[]>>;
   /** Where the key goes; left out: `Authorization: Bearer`. */
   keyHeader?: string;
   /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
@@ -71,6 +77,8 @@ export interface Family {
     strict?: boolean;
     /** Takes `stream_options.include_usage`. */
     streamUsage: boolean;
+    /** Takes `return_token_ids`: the prompt's ids come with the answer. */
+    returnTokenIds?: boolean;
     /** The running gauge counts the waiting ones too. */
     runningIncludesWaiting?: boolean;
     notes: readonly string[];
@@ -87,6 +95,12 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
 const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
+/** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
+const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
+const VLLM_TOKENIZERS = {
+  generate: ["/tokenize", RENDER.generate],
+  complete: ["/tokenize", RENDER.complete],
+};
 const STARTED_AT = [max("process_start_time_seconds")];
 
 // vLLM labels samples with `engine` (data-parallel rank): requests add up, use is the fullest rank.
@@ -170,8 +184,10 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
+    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "kv_cache_usage_perc was gpu_cache_usage_perc before V1 (0.8).",
         "num_gpu_blocks may be the text None: then the cache size stays unknown.",
@@ -193,6 +209,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     openapi: "/openapi.json",
     quirks: {
       streamUsage: true,
+      returnTokenIds: true,
       notes: [
         "/v1/loads came with PR 16976; older images answer 404, then /metrics serves.",
         "/metrics exists only with --enable-metrics.",
@@ -209,6 +226,7 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
+    tokenizers: { generate: [RENDER.generate] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -243,7 +261,12 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    quirks: { streamUsage: true, notes: ["1.x serves bare metric names, 2.x vLLM's."] },
+    tokenizers: VLLM_TOKENIZERS,
+    quirks: {
+      streamUsage: true,
+      returnTokenIds: true,
+      notes: ["1.x serves bare metric names, 2.x vLLM's."],
+    },
   },
   triton: {
     // The OpenAI frontend has /health/ready, the KServe one /v2/health/ready.
@@ -334,6 +357,22 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
       notes: ["529 is its word for overloaded.", "Bearer is taken too since API 2026-10-21."],
     },
   },
+  gemini: {
+    health: ["/v1beta/models?pageSize=1"],
+    models: "/v1beta/models?pageSize=1000",
+    loads: [],
+    // v1 lacks what models learned since: system instructions, tools, thinking.
+    routePrefix: "/v1beta",
+    capabilities: ["chat", "tools", "vision", "jsonSchema", "embeddings"],
+    keyHeader: "x-goog-api-key",
+    poll: CLOUD_POLL,
+    rateLimits: true,
+    quirks: {
+      streamUsage: true,
+      strict: true,
+      notes: ["Its limits stand in no header: only a 429 tells, with when to come back."],
+    },
+  },
 };
 
 export function capabilityMask(capabilities: readonly Capability[]): number {
@@ -353,9 +392,13 @@ type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialect
 /** What OpenAI's dialect alone can ask for. */
 const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
 
+/** What Gemini's has too. */
+const GEMINI = capabilityMask(["choices", "countGemini"]);
+
 /** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
 export function inDialects(mask: number, dialects: readonly Dialect[]): number {
   let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
   if (dialects.includes("messages")) able |= CAPABILITY.count;
+  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
   return able;
 }

@@ -10,6 +10,8 @@ import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { StreamMeter } from "../stream/meter.ts";
 import { Relay, type RelayEnd, type RelayHost, type RelayLimits } from "../stream/relay.ts";
+import { TokenIdReader, type TokenIdMode } from "../stream/token-id-reader.ts";
+import { askForTokenIds } from "../task/openai.ts";
 import type { Task } from "../task/task.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Sender } from "./worker.ts";
@@ -47,11 +49,19 @@ export interface AttemptPlan {
   errorEvent(error: GridError): Uint8Array;
   errorBody(error: GridError): Uint8Array;
   firstContent(nowMs: Millis): void;
+  /** The prompt's token ids are wanted from the answer; `strip`: unseen by the caller. */
+  tokenIds?: TokenIdMode | undefined;
+  /** Another endpoint could serve it, and a retry is left. */
+  retriable: boolean;
   /** The endpoint said that it takes nothing more for so long. */
   limited(forMs: Millis): void;
 }
 
-export type AttemptEnd = RelayEnd & { meter: StreamMeter };
+export type AttemptEnd = RelayEnd & {
+  meter: StreamMeter;
+  /** Token ids of the prompt, where they were wanted and told. */
+  promptIds?: number[] | undefined;
+};
 
 const ALREADY_OVER = new GridError("client_gone", "The client left.");
 
@@ -61,6 +71,7 @@ export class Attempt implements RelayHost, Deadline {
   private readonly context: ForwardContext;
   private readonly plan: AttemptPlan;
   private readonly relay: Relay;
+  private ids: TokenIdReader | undefined;
   private readonly sentMs: Millis;
   private call: OutCall | undefined;
   private commentMs: Millis;
@@ -97,16 +108,19 @@ export class Attempt implements RelayHost, Deadline {
       if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       this.context.deadlines.add(this);
-      this.call = this.context.transport.send(request, this.relay);
+      this.call = this.context.transport.send(request, this.ids ?? this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);
     });
   }
 
   /** Undefined: the engine's dialect cannot say it, and the attempt is over. */
   private request(): OutRequest | undefined {
-    const { worker, task, handover } = this.plan;
+    const { worker, task, handover, tokenIds } = this.plan;
     try {
-      return worker.outbound(task, handover);
+      const request = worker.outbound(task, handover);
+      if (tokenIds !== undefined) this.ids = new TokenIdReader(this.relay, tokenIds);
+      if (tokenIds === "strip") request.body = askForTokenIds(request.body as Uint8Array);
+      return request;
     } catch (error) {
       this.relay.lose(error as GridError);
       return undefined;
@@ -151,6 +165,13 @@ export class Attempt implements RelayHost, Deadline {
     return this.plan.worker.refusal?.(status, engine);
   }
 
+  retriesResult(): boolean {
+    const { task, retriable } = this.plan;
+    if (!retriable || task.resultRetried === true) return false;
+    task.resultRetried = true;
+    return true;
+  }
+
   answered(status: number, engine: Headers): void {
     const forMs = this.plan.worker.limitedMs?.(status, engine) ?? 0;
     if (forMs > 0) this.plan.limited(forMs);
@@ -187,7 +208,7 @@ export class Attempt implements RelayHost, Deadline {
   settled(end: RelayEnd): void {
     this.over = true;
     this.context.deadlines.remove(this);
-    this.early = Object.assign(end, { meter: this.relay.meter });
+    this.early = Object.assign(end, { meter: this.relay.meter, promptIds: this.ids?.promptIds });
     this.resolve?.(this.early);
   }
 

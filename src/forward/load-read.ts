@@ -12,6 +12,7 @@ export interface LoadFacts {
   queuedTokens?: number;
   kvUsage?: number;
   kvTokens?: number;
+  blockTokens?: number;
   slots?: number;
   /** Context window of one slot (llama.cpp), which may be far below the model's. */
   slotTokens?: number;
@@ -86,6 +87,7 @@ export function readMetrics(page: Uint8Array, plan: MetricPlan, inclusive: boole
     queuedTokens: said.queuedTokens,
     kvUsage: share(said.kvUsage),
     kvTokens: kvTokens || product || undefined,
+    blockTokens: blockTokens || undefined,
     awake: said.awake === undefined ? undefined : said.awake > 0,
     startedAt: said.startedAt,
     counter: said.counter,

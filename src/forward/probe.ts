@@ -95,14 +95,19 @@ export async function probeModels(
 }
 
 export function modelsOf(body: unknown): ModelInfo[] | undefined {
-  const data = (body as Json | undefined | null)?.data;
+  const list = body as Json | undefined | null;
+  // Google's list is called so.
+  const data = list?.data ?? list?.models;
   if (!Array.isArray(data)) return undefined;
   const models: ModelInfo[] = [];
   for (const entry of data.slice(0, MODELS_MAX) as (Json | null)[]) {
-    const id = entry?.id;
+    const id = entry?.id ?? (entry?.name as string | undefined)?.replace?.(/^models\//, "");
     if (typeof id !== "string" || id === "" || id.length > MODEL_ID_MAX) continue;
     const contextTokens = contextOf(entry as Json);
-    models.push(contextTokens === undefined ? { id } : { id, contextTokens });
+    const model: ModelInfo = contextTokens === undefined ? { id } : { id, contextTokens };
+    // vLLM lists adapters as models with a parent.
+    if (typeof entry?.parent === "string") model.adapterOf = entry.parent;
+    models.push(model);
   }
   return models;
 }
@@ -116,6 +121,7 @@ function contextOf(entry: Json): number | undefined {
     entry.context_length,
     entry.max_context_length,
     entry.max_input_tokens, // Anthropic
+    entry.inputTokenLimit, // Google
     meta.n_ctx,
     meta.n_ctx_train,
   ];

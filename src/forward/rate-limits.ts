@@ -6,10 +6,9 @@
  */
 import type { Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";
+import { retryAfterMs, UNKNOWN_MS, untilMs } from "../stream/refusal.ts";
 
 const KINDS = ["requests", "tokens", "input-tokens", "output-tokens"];
-/** Where a limit is reached and nobody says for how long. */
-const UNKNOWN_MS = 1_000;
 const UNITS: Readonly<Record<string, Millis>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /**
@@ -35,16 +34,6 @@ function isSpent(remaining: string | undefined): boolean {
   return remaining !== undefined && remaining.trim() !== "" && Number(remaining) <= 0;
 }
 
-/** `retry-after-ms`, or `retry-after` as seconds or as a date. */
-export function retryAfterMs(headers: Headers): Millis {
-  const exact = Number(headers["retry-after-ms"] ?? Number.NaN);
-  if (exact > 0) return exact;
-  const given = headers["retry-after"];
-  if (given === undefined) return UNKNOWN_MS;
-  const seconds = Number(given);
-  return seconds > 0 ? seconds * 1_000 : untilMs(given, headers);
-}
-
 /** `1h2m3.5s`, `12ms`, or bare seconds. */
 function durationMs(text: string | undefined): Millis {
   if (text === undefined) return UNKNOWN_MS;
@@ -55,10 +44,4 @@ function durationMs(text: string | undefined): Millis {
     sum += Number(count) * UNITS[unit];
   }
   return sum > 0 ? sum : UNKNOWN_MS;
-}
-
-/** From the answer's own Date to a date in it. */
-function untilMs(text: string | undefined, headers: Headers): Millis {
-  const span = Date.parse(text ?? "") - Date.parse(headers.date ?? "");
-  return Number.isFinite(span) ? Math.max(span, 0) : UNKNOWN_MS;
 }

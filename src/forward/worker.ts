@@ -9,6 +9,7 @@ import type { Headers, OutRequest } from "../grid/exchange.ts";
 import type { GridError } from "../grid/errors.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Tokens } from "../grid/units.ts";
+import type { Route } from "../task/route.ts";
 import type { Task } from "../task/task.ts";
 
 export type LoadSource = "loads" | "slots" | "metrics" | "api-ps" | "none";
@@ -24,6 +25,8 @@ export interface LoadSample {
   kvUsage?: number;
   /** Whole KV cache, in tokens. */
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True once after the engine's process was replaced: what it held is gone. */
   restarted?: boolean;
@@ -32,6 +35,8 @@ export interface LoadSample {
 export interface ModelInfo {
   id: string;
   contextTokens?: Tokens;
+  /** The model that it adapts (LoRA). */
+  adapterOf?: string;
 }
 
 /** What an endpoint said of itself. */
@@ -44,6 +49,8 @@ export interface Probe {
   capabilities?: number;
   version?: string;
   kvTokens?: Tokens;
+  /** Tokens in one block of the KV cache. */
+  blockTokens?: Tokens;
   slots?: number;
   /** True: another process than at the last probe. Undefined: the engine gives no sign of it. */
   restarted?: boolean;
@@ -75,6 +82,15 @@ export interface Worker extends Sender {
   probe(): Promise<Probe>;
   /** @throws GridError when no source answered. */
   load(): Promise<LoadSample>;
+  /**
+   * Token ids of a request's prompt, without generating. Undefined: the engine has no such route.
+   * @throws GridError when it has and did not answer well
+   */
+  tokenize?(task: Task): Promise<number[] | undefined>;
+  /** It has such a route, as far as is known. */
+  tokenizes?(route: Route): boolean;
+  /** It takes `return_token_ids`. */
+  readonly returnsTokenIds?: boolean;
 }
 
 /** Told by `watch.ts`; `state` and `feedback` listen. */

@@ -6,7 +6,8 @@
 
 /**
  * `chat`: OpenAI Chat Completions with its siblings Completions, Embeddings and Models.
- * `messages`: Anthropic Messages. `responses`: OpenAI Responses.
+ * `messages`: Anthropic Messages. `gemini`: Google's generateContent with its siblings.
+ * `responses`: OpenAI Responses.
  */
-export const DIALECTS = ["chat", "messages", "responses"] as const;
+export const DIALECTS = ["chat", "messages", "gemini", "responses"] as const;
 export type Dialect = (typeof DIALECTS)[number];

@@ -18,11 +18,19 @@ export const ENGINE_FAMILIES = [
   // Vendors' APIs, and whoever speaks just as they do.
   "openai",
   "anthropic",
+  "gemini",
 ] as const;
 export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 
 /** Vendors' clouds: nothing of them is ours to see but their answers. */
-const CLOUD: readonly EngineFamily[] = ["openai", "anthropic"];
+const CLOUD: readonly EngineFamily[] = ["openai", "anthropic", "gemini"];
+
+/** Of the families that do not speak Chat alone. */
+const OWN_DIALECTS: Readonly<Partial<Record<EngineFamily, Dialect[]>>> = {
+  anthropic: ["messages"],
+  gemini: ["gemini"],
+  openai: ["chat", "responses"],
+};
 
 export interface FamilyDefaults {
   dialects: Dialect[];
@@ -33,15 +41,9 @@ export interface FamilyDefaults {
   rttMs: Millis;
 }
 
-/** What a family speaks, where that is not Chat alone. */
-const SPOKEN: Partial<Record<EngineFamily, Dialect[]>> = {
-  anthropic: ["messages"],
-  openai: ["chat", "responses"],
-};
-
 /** What holds for an endpoint of a family unless the operator says otherwise. */
 export function familyDefaults(engine: EngineFamily): FamilyDefaults {
-  const dialects = SPOKEN[engine] ?? ["chat"];
+  const dialects = OWN_DIALECTS[engine] ?? ["chat"];
   if (CLOUD.includes(engine)) {
     // It runs in no region that we know, so x-grid-region excludes it until the operator names
     // one; what waits there waits in nobody's way.
@@ -66,8 +68,10 @@ export const CAPABILITY = {
   logprobs: 64,
   /** Several choices of one prompt (`n`). */
   choices: 128,
-  /** Counts the tokens of a prompt without generating. */
+  /** Counts the tokens of a prompt without generating, asked as Anthropic's clients ask. */
   count: 256,
+  /** The same, asked as Google's clients ask. */
+  countGemini: 512,
 } as const;
 export type Capability = keyof typeof CAPABILITY;
 
@@ -80,6 +84,18 @@ export const PLACE = { own: 1 << 30, other: 1 << 29 } as const;
 export const CAPABILITIES = 0xffff;
 
 export type Phase = "unknown" | "loading" | "ready" | "sleeping" | "draining" | "down";
+
+/** Where an engine publishes what its KV cache holds (vLLM's format, over ZMTP). */
+export interface KvEventsSpec {
+  /** `tcp://host:port` of its PUB socket. */
+  url: string;
+  /** Of its ROUTER socket for replays; undefined = none. */
+  replay?: string | undefined;
+  /** Events whose topic starts so; empty = all. */
+  topic: string;
+  /** Data-parallel ranks, on ports that follow one another. */
+  ranks: number;
+}
 
 /** An endpoint as configured. Everything that is learned stands in the endpoint table instead. */
 export interface EndpointSpec {
@@ -110,6 +126,7 @@ export interface EndpointSpec {
   contextTokens?: Tokens;
   /** KV cache size, for mirroring its eviction; learned from the engine when it says so. */
   kvTokens?: Tokens;
+  kvEvents?: KvEventsSpec | undefined;
   /** Starting values until learned. */
   prefillTokensPerS: number;
   itlMs: Millis;

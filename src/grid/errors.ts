@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   truncated: { status: 502, source: "endpoint", retry: "elsewhere" },
   endpoint_busy: { status: 503, source: "endpoint", retry: "elsewhere" },
   endpoint_error: { status: 502, source: "endpoint", retry: "elsewhere" },
+  /** The answer was whole but not what was asked for (a strict schema): a model's slip. */
+  invalid_result: { status: 502, source: "endpoint", retry: "elsewhere" },
   bad_response: { status: 502, source: "endpoint", retry: "elsewhere" },
   /** The engine refused the request itself (4xx): its answer goes to the caller as it is. */
   endpoint_rejected: { status: 400, source: "endpoint", retry: "never" },

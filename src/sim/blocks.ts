@@ -25,6 +25,8 @@ export class BlockPool {
   private readonly byKey = new Map<number, number>();
   private oldest = NONE;
   private newest = NONE;
+  /** Hears of content that is thrown out. */
+  onForget: ((key: number) => void) | undefined;
 
   /** @throws RangeError unless `capacity` is a whole number from 1 to 16,777,216. */
   constructor(capacity: number) {
@@ -69,11 +71,15 @@ export class BlockPool {
     return block;
   }
 
-  /** Makes a computed block findable. A second block with the same content stays private. */
-  publish(block: number, key: number): void {
-    if (this.byKey.has(key)) return;
+  /**
+   * Makes a computed block findable. A second block with the same content stays private: then it
+   * is false.
+   */
+  publish(block: number, key: number): boolean {
+    if (this.byKey.has(key)) return false;
     this.byKey.set(key, block);
     this.keys[block] = key;
+    return true;
   }
 
   /** Gives back a sequence's blocks, deepest first. Empties the table. */
@@ -100,6 +106,7 @@ export class BlockPool {
     this.byKey.delete(key);
     this.keys[block] = Number.NaN;
     this.evictions++;
+    this.onForget?.(key);
   }
 
   private append(block: number): void {

@@ -66,6 +66,13 @@ export interface EngineCounters {
   preemptions: number;
 }
 
+/** Hears what happens to the cache, as an engine's KV events tell it. */
+export interface CacheListener<Owner> {
+  /** A block of the sequence, by its number in it, can be shared from now on. */
+  onStored(sequence: Sequence<Owner>, block: number): void;
+  onRemoved(key: number): void;
+}
+
 export class EngineModel<Owner> {
   readonly profile: EngineProfile;
   readonly pool: BlockPool;
@@ -82,10 +89,13 @@ export class EngineModel<Owner> {
   private waitingUncached = 0;
   private share = 1;
   private random: number;
+  private readonly listener: CacheListener<Owner> | undefined;
 
-  constructor(profile: EngineProfile, seed: number) {
+  constructor(profile: EngineProfile, seed: number, listener?: CacheListener<Owner>) {
     this.profile = profile;
+    this.listener = listener;
     this.pool = new BlockPool(profile.kvBlocks);
+    if (listener !== undefined) this.pool.onForget = (key) => listener.onRemoved(key);
     this.random = seed >>> 0;
   }
 
@@ -211,7 +221,8 @@ export class EngineModel<Owner> {
     const end = Math.floor(sequence.computed / size);
     for (let block = Math.floor(before / size); block < end; block++) {
       const key = keyAt(sequence.spec, block);
-      if (key !== undefined) this.pool.publish(sequence.blocks[block], key);
+      if (key === undefined) continue;
+      if (this.pool.publish(sequence.blocks[block], key)) this.listener?.onStored(sequence, block);
     }
   }
 
@@ -360,6 +371,7 @@ function totalTokens(sequence: Sequence<unknown>): Tokens {
   return sequence.spec.promptTokens + sequence.generated;
 }
 
-function keyAt(spec: SequenceSpec, block: number): number | undefined {
+/** Content key of one of its whole blocks. */
+export function keyAt(spec: SequenceSpec, block: number): number | undefined {
   return block < spec.keys.length ? spec.keys[block] : spec.keyOf?.(block);
 }

@@ -54,7 +54,10 @@ export interface EndpointColumns {
   priceOut: Float64Array;
   /** 0..1: share of predicted prefix hits that came true, learned from `cached_tokens`. */
   trust: Float64Array;
-  /** 0..1: share of matched chunks that are expected to be gone, from age and churn of a digest. */
+  /**
+   * 0..1: share of a hit that is expected to be worth nothing: for other PoPs from age and churn of
+   * their digest, for own endpoints from the slower media that part of it lies in.
+   */
   digestDiscount: Float64Array;
 }
 
@@ -71,6 +74,8 @@ export interface EndpointRecord {
   detail: string;
   /** Models it serves now: as configured, else as it said. */
   models: string[];
+  /** Those of the models that are adapters (LoRA) of another. */
+  adapters: readonly string[];
   contextTokens: Tokens | undefined;
   version: string | undefined;
   itlMs: Millis;
@@ -79,11 +84,15 @@ export interface EndpointRecord {
   loadSource: string;
   loadErrors: number;
   requests: number;
+  /** Requests of ours that have no first token yet: those of `ownTokens`. */
+  prefills: number;
   failures: number;
   /** In this busy period a prefill ended unseen (a plain answer, one given up): no rate from it. */
   busyMixed: boolean;
   /** Predicted against observed, as exponentially weighted means. */
   ttftErrorMs: Millis;
+  /** How much of its KV cache seems to serve prefixes, as `cached_tokens` shows; 1 = all. */
+  mirrorScale: number;
   /** Row is to be freed as soon as nothing runs there. */
   retired: boolean;
 }
@@ -134,6 +143,7 @@ export class EndpointTable {
       phase: "unknown",
       detail: "not probed yet",
       models: spec.models,
+      adapters: [],
       contextTokens: spec.contextTokens,
       version: undefined,
       itlMs: spec.itlMs,
@@ -142,9 +152,11 @@ export class EndpointTable {
       loadSource: "none",
       loadErrors: 0,
       requests: 0,
+      prefills: 0,
       failures: 0,
       busyMixed: false,
       ttftErrorMs: 0,
+      mirrorScale: 1,
       retired: false,
     };
     this.records[row] = record;

@@ -11,6 +11,15 @@ import type { Task } from "../task/task.ts";
 import type { StreamDialect, WriterOptions } from "./dialects/dialect.ts";
 import { parseFields } from "./dialects/fields.ts";
 import { STREAM_DIALECTS } from "./dialects/table.ts";
+import {
+  endsOpen,
+  type Fault,
+  faultsOf,
+  fitsSchema,
+  isModel,
+  TEXT_MAX,
+  usageFits,
+} from "./result-check.ts";
 import { SseTap } from "./tap.ts";
 import { type Usage, usageOfBody } from "./usage.ts";
 
@@ -42,26 +51,63 @@ export class Codec {
       dropUsage: this.task.usageAdded,
       choices: this.task.choices,
       maxEventBytes,
+      keepText: this.task.schema === undefined ? 0 : TEXT_MAX,
     });
   }
 
-  /** A whole answer that was not streamed, as the caller is to see it, or why it is none. */
-  plain(whole: Uint8Array, headers: Headers): Uint8Array | GridError {
-    if (this.caller === undefined) return whole;
+  /**
+   * A whole answer that was not streamed, as the caller is to see it, with what is wrong with it.
+   * It is parsed only where it must be: to be translated, or to be held against a schema.
+   * @throws GridError bad_response when it is no answer of the engine's dialect
+   */
+  plain(whole: Uint8Array, headers: Headers): { body: Uint8Array; faults: Fault[] } {
+    const { caller, task } = this;
+    const { operation } = DOORS[task.route];
+    if (operation !== "generate") {
+      const embeds = operation === "embed" && caller !== undefined;
+      return { body: embeds ? this.embedded(whole, caller) : whole, faults: [] };
+    }
+    if (caller === undefined && task.schema === undefined) {
+      return { body: whole, faults: endsOpen(whole) ? ["finish"] : [] };
+    }
     const fields = parseFields(decoder.decode(whole));
     const answer = fields === undefined ? undefined : this.engine.readAnswer(fields);
     if (answer === undefined) {
-      return new GridError("bad_response", "The endpoint's answer is not of its dialect.");
+      throw new GridError("bad_response", "The endpoint's answer is not of its dialect.");
     }
-    try {
-      return encoder.encode(JSON.stringify(this.caller.writeAnswer(answer, this.options(headers))));
-    } catch (error) {
-      return error as GridError;
+    const faults = faultsOf(answer, task);
+    if (endsOpen(whole)) faults.push("finish");
+    if (caller === undefined) return { body: whole, faults };
+    const written = caller.writeAnswer(answer, this.options(headers));
+    return { body: encoder.encode(JSON.stringify(written)), faults };
+  }
+
+  /** What is wrong with a stream that ended well. */
+  faultsOf(tap: SseTap): Fault[] {
+    const { task } = this;
+    const faults: Fault[] = [];
+    if (!tap.finishedAll) faults.push("finish");
+    const told = task.usageAdded || task.usageShown;
+    if (told && !usageFits(tap.usage, tap.contentEvents > 0)) faults.push("usage");
+    if (!isModel(tap.model, task.model)) faults.push("model");
+    const { text, reason } = tap;
+    const strict = task.schema !== undefined && reason === "stop" && text;
+    if (strict && !fitsSchema(text, task.schema)) faults.push("schema");
+    return faults;
+  }
+
+  private embedded(whole: Uint8Array, caller: StreamDialect): Uint8Array {
+    const fields = parseFields(decoder.decode(whole));
+    const vectors = fields === undefined ? undefined : this.engine.vectors?.read(fields);
+    if (vectors === undefined || caller.vectors === undefined) {
+      throw new GridError("bad_response", "The endpoint's answer holds no embeddings.");
     }
+    const tokens = this.usage(whole)?.promptTokens ?? Math.round(this.task.promptTokens);
+    return encoder.encode(JSON.stringify(caller.vectors.write(vectors, this.task, tokens)));
   }
 
   usage(whole: Uint8Array): Usage | undefined {
-    return usageOfBody(whole, this.engine.usageOf);
+    return usageOfBody(whole, this.engine.usageOf, this.engine.usageKey);
   }
 
   /** The engine's own words for a request that it refuses, to be put in the caller's dialect. */

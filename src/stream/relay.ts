@@ -12,9 +12,12 @@ import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Dialect } from "../grid/dialect.ts";
 import type { Task } from "../task/task.ts";
+import { commitStreamHead, isEventStream, isJson } from "./answer-head.ts";
 import { join } from "./bytes.ts";
 import { Codec } from "./codec.ts";
 import { StreamMeter } from "./meter.ts";
+import { failureOf } from "./refusal.ts";
+import { type Fault, RETRIED } from "./result-check.ts";
 import type { SseTap } from "./tap.ts";
 import type { Usage } from "./usage.ts";
 
@@ -28,11 +31,15 @@ export interface RelayLimits {
 }
 
 /** How an attempt ended. `failed`: the client saw nothing, another endpoint may try. */
-export type RelayEnd =
+export type RelayEnd = (
   | { kind: "done"; usage: Usage | undefined; status: number }
   | { kind: "failed"; error: GridError }
   | { kind: "broken"; error: GridError; usage: Usage | undefined }
-  | { kind: "gone"; usage: Usage | undefined };
+  | { kind: "gone"; usage: Usage | undefined }
+) & {
+  /** What was wrong with a whole result, given out or not. */
+  faults?: readonly Fault[];
+};
 
 /** What the relay needs from the attempt around it. */
 export interface RelayHost {
@@ -42,6 +49,8 @@ export interface RelayHost {
   refusal?(status: number, engine: Headers): GridError | undefined;
   /** The head came, whatever it says. */
   answered?(status: number, engine: Headers): void;
+  /** A result that is none may be tried elsewhere. Asked once; says yes once per request. */
+  retriesResult?(): boolean;
   /** Makes the typed error event of the caller's dialect. */
   errorEvent(error: GridError): Uint8Array;
   /** Makes the body of an answer that is an error, in the caller's dialect. */
@@ -64,11 +73,6 @@ type Mode = "waiting" | "events" | "body" | "through" | "refused" | "over";
 const ERROR_BYTES_MAX = 64 * 1024;
 const KEEP_ALIVE_COMMENT = new TextEncoder().encode(": keep-alive\n\n");
 const NOTHING = new Uint8Array(0);
-const SSE_HEADERS: Headers = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-cache",
-  "x-accel-buffering": "no",
-};
 
 export class Relay implements OutHandler {
   readonly meter: StreamMeter;
@@ -87,6 +91,7 @@ export class Relay implements OutHandler {
   private held: Uint8Array[] = [];
   private heldSize = 0;
   private contentTold = false;
+  private faults: readonly Fault[] = [];
 
   constructor(
     task: Task,
@@ -255,6 +260,7 @@ export class Relay implements OutHandler {
       return this.settle({ kind: "broken", error, usage: tap.usage });
     }
     this.exchange.end(tap.complete());
+    this.faults = this.codec.faultsOf(tap);
     this.settle({ kind: "done", usage: tap.usage, status: this.status });
   }
 
@@ -292,8 +298,18 @@ export class Relay implements OutHandler {
     if (promised !== undefined && Number(promised) !== whole.byteLength) {
       return this.lose(new GridError("truncated", "The endpoint's answer was cut short."));
     }
-    const body = this.codec.plain(whole, this.engineHeaders);
-    if (body instanceof GridError) return this.lose(body);
+    let result: ReturnType<Codec["plain"]>;
+    try {
+      result = this.codec.plain(whole, this.engineHeaders);
+    } catch (error) {
+      return this.lose(error as GridError);
+    }
+    const { body, faults } = result;
+    this.faults = faults;
+    if (RETRIED.some((fault) => faults.includes(fault)) && this.host.retriesResult?.() === true) {
+      const message = `The endpoint's result is not what was asked for (${faults.join(", ")}).`;
+      return this.lose(new GridError("invalid_result", message));
+    }
     this.tellContent(this.clock());
     const headers = this.host.headers(this.engineHeaders);
     if (this.exchange.headSent) {
@@ -320,14 +336,8 @@ export class Relay implements OutHandler {
     const body = join(this.held) ?? NOTHING;
     const said = this.host.refusal?.(this.status, this.engineHeaders);
     if (said !== undefined) return this.lose(said);
-    if (!isCallersFault(this.status)) {
-      // 529: Anthropic's "overloaded".
-      const busy = [429, 503, 529].includes(this.status);
-      const retryAfterS = Number(this.engineHeaders["retry-after"]) || undefined;
-      const detail = { retryAfterS, status: this.status === 429 ? 429 : undefined };
-      const message = `The endpoint answered ${this.status}.`;
-      return this.lose(new GridError(busy ? "endpoint_busy" : "endpoint_error", message, detail));
-    }
+    const failure = failureOf(this.status, this.engineHeaders);
+    if (failure !== undefined) return this.lose(failure);
     if (this.exchange.headSent) {
       const message = `The endpoint refused the request with status ${this.status}.`;
       this.exchange.end(this.host.errorEvent(new GridError("endpoint_rejected", message)));
@@ -368,33 +378,8 @@ export class Relay implements OutHandler {
 
   private settle(end: RelayEnd): void {
     this.mode = "over";
+    if (this.faults.length > 0) end.faults = this.faults;
     this.held = [];
     this.host.settled(end);
   }
-}
-
-export function commitStreamHead(exchange: Exchange, headers: Headers): void {
-  if (exchange.headSent) return;
-  Object.assign(headers, SSE_HEADERS);
-  delete headers["content-length"];
-  exchange.head(200, headers);
-}
-
-function isEventStream(headers: Headers): boolean {
-  return headers["content-type"]?.startsWith("text/event-stream") ?? false;
-}
-
-/** A page of some balancer in front of the engine is no answer, whatever its status. */
-function isJson(headers: Headers): boolean {
-  const type = headers["content-type"];
-  return type === undefined || type.includes("json");
-}
-
-/**
- * 4xx that says the request itself is wrong. Not so: 401, 403 and 404 (our key, our knowledge of
- * its models), 408 and 429 (its load): another endpoint may serve.
- */
-function isCallersFault(status: number): boolean {
-  if (status < 400 || status >= 500) return false;
-  return ![401, 402, 403, 404, 405, 407, 408, 421, 425, 429].includes(status);
 }

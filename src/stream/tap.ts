@@ -14,7 +14,7 @@ import {
   type StreamDialect,
 } from "./dialects/dialect.ts";
 import { parseFields } from "./dialects/fields.ts";
-import type { EventSink, StreamError, StreamEvent } from "./event.ts";
+import type { EventSink, StopReason, StreamError, StreamEvent } from "./event.ts";
 import {
   EVENT_BYTES_MAX,
   EventHold,
@@ -36,6 +36,8 @@ export interface SseTapOptions {
   choices: number;
   /** Bound of one event in bytes; default 1 MiB. */
   maxEventBytes?: number;
+  /** Keep the text of the first choice, up to this many characters; then nothing passes unread. */
+  keepText?: number;
 }
 
 const KEEP = 0;
@@ -51,6 +53,8 @@ export class SseTap implements EventSink {
   private readonly reader: EventReader;
   private readonly writer: EventWriter | undefined;
   private readonly dropUsage: boolean;
+  private readonly keepText: number;
+  private readonly readsAll: boolean;
   private readonly choices: number;
   private readonly boundary = new SseBoundary();
   private readonly hold: EventHold;
@@ -73,6 +77,10 @@ export class SseTap implements EventSink {
   /** The error went to the client as the engine's own event; else somebody has to write one. */
   errorForwarded = false;
   model: string | undefined = undefined;
+  /** Text of the first choice, where it is kept; undefined = not kept, or longer than the bound. */
+  text: string | undefined = undefined;
+  /** Reason of the first choice. */
+  reason: StopReason | undefined = undefined;
 
   constructor(options: SseTapOptions) {
     this.dialect = options.dialect;
@@ -81,6 +89,14 @@ export class SseTap implements EventSink {
     this.dropUsage = options.dropUsage;
     this.choices = Math.max(1, options.choices);
     this.hold = new EventHold(options.maxEventBytes ?? EVENT_BYTES_MAX);
+    this.keepText = options.keepText ?? 0;
+    if (this.keepText > 0) this.text = "";
+    this.readsAll = this.writer !== undefined || this.keepText > 0;
+  }
+
+  /** Every choice that was to come has a reason to stop. */
+  get finishedAll(): boolean {
+    return this.finished.size >= this.choices;
   }
 
   /** The last event came, or every choice has a reason to stop: an EOF now is a good end. */
@@ -153,6 +169,7 @@ export class SseTap implements EventSink {
         break;
       case "stop":
         if (event.choice >= 0 && event.choice < this.choices) this.finished.add(event.choice);
+        if (event.choice === 0) this.reason = event.reason;
         this.contentSeen = true;
         break;
       case "usage":
@@ -169,10 +186,19 @@ export class SseTap implements EventSink {
         return;
       case "toolEnd":
         break;
+      case "text":
+        this.content = true;
+        if (event.choice === 0 && this.text !== undefined) this.keep(event.text);
+        break;
       default:
         this.content = true;
     }
     if (this.writer !== undefined) this.written += this.writer.write(event);
+  }
+
+  private keep(text: string): void {
+    const length = (this.text as string).length + text.length;
+    this.text = length > this.keepText ? undefined : this.text + text;
   }
 
   private takeWritten(): Uint8Array | undefined {
@@ -189,11 +215,7 @@ export class SseTap implements EventSink {
 
   /** Takes note of one whole event; false: it must not reach the client. */
   private see(bytes: Uint8Array, from: number, end: number): boolean {
-    if (
-      this.contentSeen &&
-      this.writer === undefined &&
-      this.dialect.isPlainContent(bytes, from, end)
-    ) {
+    if (this.contentSeen && !this.readsAll && this.dialect.isPlainContent(bytes, from, end)) {
       this.contentEvents++;
       this.dropped = false;
       return true;

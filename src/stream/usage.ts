@@ -6,6 +6,7 @@
  * `{"usage":{` are a key and never text of the model.
  */
 import type { Tokens } from "../grid/units.ts";
+import { codes, startsWith } from "./bytes.ts";
 
 export interface Usage {
   promptTokens: Tokens;
@@ -25,7 +26,6 @@ const USAGE_BYTES_MAX = 4096;
 /** Largest answer that is parsed whole when the bytes did not show the object. */
 const PARSE_BYTES_MAX = 256 * 1024;
 
-const KEY = [0x22, 0x75, 0x73, 0x61, 0x67, 0x65, 0x22]; // "usage" with its quotation marks
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
@@ -85,12 +85,12 @@ function closingBrace(bytes: Uint8Array, from: number): number {
 }
 
 /** The usage object whose key starts at `at`, if there is one. */
-function usageAt(bytes: Uint8Array, at: number, read: UsageOf): Usage | undefined {
-  for (let i = 0; i < KEY.length; i++) if (bytes[at + i] !== KEY[i]) return undefined;
+function usageAt(bytes: Uint8Array, at: number, key: Uint8Array, read: UsageOf): Usage | undefined {
+  if (!startsWith(bytes, at, key)) return undefined;
   let before = at - 1;
   while (before >= 0 && isSpace(bytes[before])) before--;
   if (before < 0 || (bytes[before] !== COMMA && bytes[before] !== OPEN)) return undefined;
-  let after = at + KEY.length;
+  let after = at + key.length;
   while (isSpace(bytes[after])) after++;
   if (bytes[after++] !== COLON) return undefined;
   while (isSpace(bytes[after])) after++;
@@ -104,11 +104,11 @@ function usageAt(bytes: Uint8Array, at: number, read: UsageOf): Usage | undefine
   }
 }
 
-function usageByParse(bytes: Uint8Array, read: UsageOf): Usage | undefined {
+function usageByParse(bytes: Uint8Array, name: string, read: UsageOf): Usage | undefined {
   try {
     const body: unknown = JSON.parse(decoder.decode(bytes));
     if (typeof body !== "object" || body === null) return undefined;
-    return read((body as Record<string, unknown>).usage);
+    return read((body as Record<string, unknown>)[name]);
   } catch {
     return undefined;
   }
@@ -118,27 +118,30 @@ function usageByParse(bytes: Uint8Array, read: UsageOf): Usage | undefined {
  * Usage of a whole answer that was not streamed.
  * @param bytes the JSON body of an answer
  * @param read reads the usage object of its dialect
+ * @param name its key
  * @param parseBytesMax largest body that may be parsed whole when the quick search finds nothing
  * @returns undefined when the answer has no usage, or it cannot be found at bounded cost
  */
 export function usageOfBody(
   bytes: Uint8Array,
   read: UsageOf = usageOf,
+  name = "usage",
   parseBytesMax: number = PARSE_BYTES_MAX,
 ): Usage | undefined {
+  const key = codes(`"${name}"`);
   const tail = Math.max(0, bytes.length - WINDOW_BYTES);
-  for (let at = bytes.length - KEY.length; at >= tail; at--) {
-    if (bytes[at] !== QUOTE || bytes[at + 1] !== KEY[1]) continue;
-    const usage = usageAt(bytes, at, read);
+  for (let at = bytes.length - key.length; at >= tail; at--) {
+    if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;
+    const usage = usageAt(bytes, at, key, read);
     if (usage !== undefined) return usage;
   }
   const head = Math.min(tail, WINDOW_BYTES);
   for (let at = 0; at < head; at++) {
-    if (bytes[at] !== QUOTE || bytes[at + 1] !== KEY[1]) continue;
-    const usage = usageAt(bytes, at, read);
+    if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;
+    const usage = usageAt(bytes, at, key, read);
     if (usage !== undefined) return usage;
   }
   return bytes.length > WINDOW_BYTES && bytes.length <= parseBytesMax
-    ? usageByParse(bytes, read)
+    ? usageByParse(bytes, name, read)
     : undefined;
 }

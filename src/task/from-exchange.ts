@@ -34,6 +34,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.session = sessionOf(body, headers);
   task.path = context.path;
   task.models = undefined;
+  task.resultRetried = false;
   task.dialectHeaders = dialectHeaders(body, headers);
   task.regions = regionsOf(body, headers);
   task.priority = priorityOf(body, headers);
@@ -46,6 +47,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.queuedSinceMs = 0;
   task.promptBytes = 0;
   task.promptTokens = 0;
+  task.tokensPerChunk = 0;
   task.expectedOutTokens = 0;
   task.chain = NO_CHAIN;
   return task;

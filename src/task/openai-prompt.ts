@@ -70,6 +70,7 @@ function digest(text: string): string {
   return `${(one >>> 0).toString(16)}${(two >>> 0).toString(16)}.${text.length}`;
 }
 
+/** The text itself, or what tells it apart when it is long. */
 export function short(text: string): string {
   return text.length <= PLAIN_LENGTH_MAX ? text : digest(text);
 }

@@ -27,7 +27,8 @@ const NAME_LENGTH_MAX = 256;
 const KEY_LENGTH_MAX = 1_024;
 const TOKENS_MAX = 2 ** 31 - 1;
 const BRACE = 0x7b;
-const SPLICE = codes('"stream_options":{"include_usage":true},');
+const ASK_USAGE = codes('"stream_options":{"include_usage":true},');
+const ASK_TOKEN_IDS = codes('"return_token_ids":true,');
 
 function codes(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -82,6 +83,13 @@ function logprobsNeed(body: Fields, route: Route): number {
   return asked ? CAPABILITY.logprobs : 0;
 }
 
+/** The schema of `response_format` where it is strict. */
+function strictSchema(body: Fields): unknown {
+  const format = body.response_format;
+  const described = isFields(format) && format.type === "json_schema" ? format.json_schema : {};
+  return isFields(described) && described.strict === true ? described.schema : undefined;
+}
+
 function formatNeed(body: Fields): number {
   const format = body.response_format;
   if (format === undefined || format === null) return 0;
@@ -94,14 +102,19 @@ function formatNeed(body: Fields): number {
   return format.type === "json_schema" ? CAPABILITY.jsonSchema : 0;
 }
 
-/** Puts `stream_options` behind the first brace; there is a `stream` key, so a comma is right. */
-function askForUsage(bytes: Uint8Array): Uint8Array {
+/** Puts a field behind the first brace; the body has a `model`, so a comma is right. */
+function spliced(bytes: Uint8Array, field: Uint8Array): Uint8Array {
   const at = bytes.indexOf(BRACE) + 1;
-  const body = new Uint8Array(bytes.length + SPLICE.length);
+  const body = new Uint8Array(bytes.length + field.length);
   body.set(bytes.subarray(0, at));
-  body.set(SPLICE, at);
-  body.set(bytes.subarray(at), at + SPLICE.length);
+  body.set(field, at);
+  body.set(bytes.subarray(at), at + field.length);
   return body;
+}
+
+/** The same request, which also asks for the prompt's token ids. */
+export function askForTokenIds(body: Uint8Array): Uint8Array {
+  return spliced(body, ASK_TOKEN_IDS);
 }
 
 function promptOf(route: Route, body: Fields, limits: BodyLimits): Prompt {
@@ -152,13 +165,14 @@ export function parseOpenAiBody(
     route,
     model,
     stream,
-    body: usageAdded ? askForUsage(own) : own,
+    body: usageAdded ? spliced(own, ASK_USAGE) : own,
     fields: body,
     prompt: prompt.pieces,
     needs,
     maxTokens: generates ? maxTokensOf(body) : 0,
     choices,
     usageAdded,
+    schema: route === "chat" ? strictSchema(body) : undefined,
     usageShown: isFields(options) && options.include_usage === true,
     cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
     serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),

@@ -74,6 +74,12 @@ export interface InferenceRequest {
   user?: string | undefined;
 }
 
+/** Texts to be embedded, whatever dialect they came in. */
+export interface EmbedRequest {
+  texts: string[];
+  dimensions?: number;
+}
+
 /** The text of parts that are nothing but text; undefined when others are among them. */
 export function plainText(parts: readonly Part[]): string | undefined {
   let text = "";

@@ -31,8 +31,11 @@ function isKey(bytes: Uint8Array, from: number, end: number): boolean {
   return end - from === KEY.length && KEY.every((byte, at) => bytes[from + at] === byte);
 }
 
-/** Where the values of the top level's `model` stand; JSON.parse takes the last of several. */
-function modelSpans(bytes: Uint8Array): [number, number][] {
+/** The key of the body itself; deeper ones are the dialect's business. */
+const TOP: readonly number[] = [1];
+
+/** Where the values of `model` stand at these depths; JSON.parse takes the last of several. */
+function modelSpans(bytes: Uint8Array, depths: readonly number[]): [number, number][] {
   const spans: [number, number][] = [];
   let depth = 0;
   for (let at = 0; at < bytes.length; at++) {
@@ -43,7 +46,8 @@ function modelSpans(bytes: Uint8Array): [number, number][] {
     const end = stringEnd(bytes, at);
     const colon = skipSpace(bytes, end);
     const value = skipSpace(bytes, colon + 1);
-    if (depth === 1 && bytes[colon] === COLON && isKey(bytes, at, end) && bytes[value] === QUOTE) {
+    const isModel = bytes[colon] === COLON && isKey(bytes, at, end) && bytes[value] === QUOTE;
+    if (isModel && depths.includes(depth)) {
       const valueEnd = stringEnd(bytes, value);
       spans.push([value, valueEnd]);
       at = valueEnd - 1;
@@ -68,8 +72,21 @@ export function modelInBody({ body, path }: Place, model: string): Place {
 
 /** @throws GridError invalid_request when the key is written with escapes */
 export function spliceModel(bytes: Uint8Array, model: string): Uint8Array {
-  const spans = modelSpans(bytes);
+  const spans = modelSpans(bytes, TOP);
   if (spans.length === 0) throw invalid("model", "must be written as a plain key of the body");
+  return splice(bytes, spans, model);
+}
+
+/** Every `model` at these depths, where there is any. */
+export function replaceModels(
+  bytes: Uint8Array,
+  model: string,
+  depths: readonly number[],
+): Uint8Array {
+  return splice(bytes, modelSpans(bytes, depths), model);
+}
+
+function splice(bytes: Uint8Array, spans: readonly [number, number][], model: string): Uint8Array {
   const value = quoted(model);
   const cut = spans.reduce((sum, [from, end]) => sum + end - from, 0);
   const whole = new Uint8Array(bytes.length - cut + spans.length * value.length);

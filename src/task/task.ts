@@ -32,6 +32,8 @@ export interface ParsedBody {
   /** `prompt_cache_key` or `user`-level key for stickiness, if the body has one. */
   cacheKey: string | undefined;
   serviceTier: string | undefined;
+  /** JSON Schema that the answer must follow, where the caller asked for strict output. */
+  schema?: unknown;
   /** Where the body says the data may go, in the caller's own API; undefined = it does not. */
   region?: string | undefined;
 }
@@ -44,6 +46,8 @@ export interface Task extends ParsedBody {
   session: string | undefined;
   /** Models that may still serve it, in order, where it asked for an alias. */
   models?: string[] | undefined;
+  /** Its first result was no result and it was tried elsewhere for that: once is enough. */
+  resultRetried?: boolean;
   /** Path and query at the door, for a peer's. */
   path: string;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */
@@ -65,6 +69,8 @@ export interface Task extends ParsedBody {
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */
   promptTokens: Tokens;
+  /** Tokens in one chunk of its known prefix, else on average of the model. */
+  tokensPerChunk: number;
   expectedOutTokens: Tokens;
   /** Chained 64-bit hashes of the prompt's whole chunks: little-endian (lo, hi) pairs. */
   chain: Uint32Array;

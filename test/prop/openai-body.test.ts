@@ -111,6 +111,11 @@ describe("the body for the engine", () => {
       "stop",
       "tools",
       "system",
+      "contents",
+      "content",
+      "requests",
+      "generationConfig",
+      "systemInstruction",
     ];
     const field = fc.constantFrom(...names, "max_tokens", "temperature", "logprobs", "seed");
     const body = fc.oneof(fc.jsonValue(), fc.dictionary(field, value));
@@ -118,7 +123,7 @@ describe("the body for the engine", () => {
       fc.property(fc.constantFrom(...ROUTES), body, (route, given) => {
         try {
           const bytes = encoder.encode(JSON.stringify(given));
-          const parsed = parseBody(route, bytes, decode, "/");
+          const parsed = parseBody(route, bytes, decode, "/v1/models/m:generateContent");
           expect(parsed.model.length).toBeGreaterThan(0);
           expect(parsed.prompt.every((piece) => typeof piece === "string")).toBe(true);
         } catch (error) {

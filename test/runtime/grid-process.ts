@@ -14,8 +14,12 @@ export interface PopSeen {
   state: string;
   reachable: boolean;
   routable: boolean;
+  draining: boolean;
+  endpoints: { phase: string }[];
   rttMs: number | null;
   loadAgeMs: number | null;
+  /** Number of its last load report. */
+  loadSeq: number | null;
 }
 
 export interface GridState {
@@ -55,6 +59,17 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** Does it for 0 to count - 1, four at a time: processes that start need a core each. */
+export async function fewAtOnce<T>(count: number, act: (index: number) => Promise<T>) {
+  const done: T[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < count; index = next++) done[index] = await act(index);
+  };
+  await Promise.all(Array.from({ length: 4 }, work));
+  return done;
+}
+
 /** An authority and certificates for `p0`, `p1`, ... */
 export async function makeGrid(count: number): Promise<GridProcess> {
   const folder = mkdtempSync(join(tmpdir(), "gridpoint-grid-"));
@@ -67,9 +82,10 @@ export async function makeGrid(count: number): Promise<GridProcess> {
   const issue = async (name: string, authority = "ca") => {
     await ca("issue", "--dir", join(folder, authority), "--pop", name, "--out", folder);
   };
-  await ca("init", "--dir", join(folder, "ca"), "--grid", "test");
-  await ca("init", "--dir", join(folder, "strangers"), "--grid", "test");
-  for (let i = 0; i < count; i++) await issue(`p${i}`);
+  await Promise.all(
+    ["ca", "strangers"].map((name) => ca("init", "--dir", join(folder, name), "--grid", "test")),
+  );
+  await fewAtOnce(count, (i) => issue(`p${i}`));
   return {
     folder,
     ports,

@@ -11,6 +11,7 @@ import { eventually, type ServerProcess, startEngine } from "./pop-process.ts";
 
 const POPS = 8;
 const REQUESTS = 1_000;
+const LOCAL_REQUESTS = 200;
 /** Asked at once: enough that some are always before their first content. */
 const AT_ONCE = 16;
 let failed = false;
@@ -172,6 +173,37 @@ async function silentStrangers(pop: ServerProcess): Promise<void> {
   report("100 silent sockets let go", await took(() => Promise.all(closed)), "ms", 6_500);
 }
 
+/** Median time to the whole answer of one token at a PoP, one request after another, ms. */
+async function localMs(pop: ServerProcess): Promise<number> {
+  const tookMs: number[] = [];
+  for (let i = 0; i < LOCAL_REQUESTS; i++) {
+    const messages = [{ role: "user", content: `Say ${i}.` }];
+    const startedMs = performance.now();
+    const answer = await fetch(`${pop.base}/v1/chat/completions`, {
+      ...{ method: "POST", body: JSON.stringify({ model: "m", max_tokens: 1, messages }) },
+      headers: { "content-type": "application/json" },
+    });
+    await answer.arrayBuffer();
+    const local = answer.ok && answer.headers.get("x-grid-route")?.includes("hops=0");
+    if (local) tookMs.push(performance.now() - startedMs);
+  }
+  if (tookMs.length < LOCAL_REQUESTS) failed = true;
+  return tookMs.sort((a, b) => a - b)[tookMs.length >> 1] ?? Number.NaN;
+}
+
+/** All peers gone at once: what is left serves its own engine as before. */
+async function alone(pops: ServerProcess[]): Promise<void> {
+  const amongPeersMs = await localMs(pops[0]);
+  await Promise.all(pops.slice(1).map((pop) => pop.kill("SIGKILL")));
+  const goneMs = await localMs(pops[0]);
+  await pause(10_000);
+  const aloneMs = await localMs(pops[0]);
+  const shown = [amongPeersMs, goneMs, aloneMs].map((ms) => ms.toFixed(2)).join(", ");
+  process.stdout.write(`     local request among peers, just after and 10 s after: ${shown} ms\n`);
+  report("median just after all peers are gone, beyond before", goneMs - amongPeersMs, "ms", 2);
+  report("median 10 s later, beyond before", aloneMs - amongPeersMs, "ms", 2);
+}
+
 const grid = await makeGrid(POPS);
 let engines: ServerProcess[] = [];
 try {
@@ -186,6 +218,7 @@ try {
   await hang(pops);
   await cutLink(grid, pops);
   await silentStrangers(pops[0]);
+  await alone(pops);
 } finally {
   await grid.close();
   await Promise.all(engines.map((engine) => engine.kill("SIGKILL")));

@@ -223,7 +223,7 @@ describe("an end", () => {
     return startPop({ endpoints, sockets });
   };
 
-  test("comes by age after the answer, or by idleness; there are only so many sockets", async () => {
+  test("comes by age or idleness, after the answer; there are only so many sockets", async () => {
     const own = await short({ max: 2, lifeMs: 1_500, idleMs: 400 });
     try {
       const url = `${own.base}/v1/responses`;

@@ -12,9 +12,11 @@ import { CLIENTS } from "./clients/clients.ts";
 import type { Client, Door, Target } from "./clients/client.ts";
 
 /** Doors of a PoP. */
-export const DOORS: readonly Door[] = ["chat", "messages", "responses", "responses over WebSocket"];
+export const DOORS: readonly Door[] = [
+  ...(["chat", "messages", "gemini", "responses", "responses over WebSocket"] as const),
+];
 /** Dialects that an endpoint of a PoP may speak. */
-export const ENGINES: readonly Dialect[] = ["chat", "messages", "responses"];
+export const ENGINES: readonly Dialect[] = ["chat", "messages", "gemini", "responses"];
 
 const NO_PLOT: Plot = { kind: "refuses", refusal: new Refusal(500, "The test has no plot.") };
 
@@ -53,7 +55,12 @@ export const THROUGH_POP: readonly Stage[] = CLIENTS.filter((client) =>
 const POP_KEY = "a-key-of-a-tenant";
 const sha256 = createHash("sha256").update(POP_KEY).digest("hex");
 
-/** Anthropic answers nobody who does not name one. */
+const VENDOR_KEY = "vendor-key";
+/** The families whose cloud each vendor's server is. */
+const FAMILY: Record<Dialect, string> = {
+  ...{ chat: "openai", responses: "openai", messages: "anthropic", gemini: "gemini" },
+};
+
 const VERSION = { "anthropic-version": "2026-10-21" };
 
 /** The vendors, and a PoP in front of them where one is wanted. */
@@ -71,7 +78,9 @@ export class House {
       Object.values(VENDORS).map(async (protocol) => {
         const { dialect } = protocol;
         const models = stages.filter((one) => one.vendorDialect === dialect).flatMap(modelsOf);
-        const vendor = await VendorServer.start(protocol, { models, director: () => NO_PLOT });
+        const vendor = await VendorServer.start(protocol, {
+          ...{ models, key: VENDOR_KEY, director: () => NO_PLOT },
+        });
         return [dialect, vendor] as const;
       }),
     );
@@ -81,8 +90,9 @@ export class House {
     const endpoints = behind.flatMap((one) =>
       modelsOf(one).map((model) => ({
         ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
-        ...{ engine: "openai-compatible", apiKey: vendors[one.vendorDialect].key },
+        ...{ engine: FAMILY[one.vendorDialect], apiKey: VENDOR_KEY },
         dialects: [one.vendorDialect],
+        // The version that tells reasoning tokens; by default the PoP asks for the first.
         ...(one.vendorDialect === "messages" ? { headers: VERSION } : {}),
       })),
     );

@@ -21,6 +21,42 @@ function wrong(raw: unknown, environment = {}): Record<string, string> {
   return Object.fromEntries(parsed.problems.map(({ path, message }) => [path, message]));
 }
 
+describe("KV events of an endpoint", () => {
+  const at = (kvEvents: unknown) => ({
+    endpoints: [{ id: "a", url: "http://10.0.0.11:8000", kvEvents }],
+  });
+
+  test("left out they are not followed; url is all it takes", () => {
+    expect(fine(at(undefined)).endpoints[0]?.kvEvents).toBeUndefined();
+    const url = "tcp://10.0.0.11:5557";
+    expect(fine(at({ url })).endpoints[0]?.kvEvents).toEqual({ url, topic: "", ranks: 1 });
+    const replay = "tcp://[fd00::1]:5558";
+    expect(fine(at({ url, replay, topic: "kv", ranks: 8 })).endpoints[0]?.kvEvents).toEqual({
+      ...{ url, replay, topic: "kv", ranks: 8 },
+    });
+  });
+
+  test("what is wrong is named", () => {
+    const path = "endpoints[0].kvEvents";
+    const problem = (kvEvents: unknown) => wrong(at(kvEvents));
+    for (const url of [
+      "tcp://*:5557",
+      "tcp://0.0.0.0:5557",
+      "http://h:1",
+      "tcp://h",
+      "tcp://h:0",
+    ]) {
+      expect(problem({ url })[`${path}.url`]).toMatch(/expected tcp:\/\/host:port/);
+    }
+    expect(problem({})[`${path}.url`]).toMatch(/is missing/);
+    expect(problem({ url: "tcp://h:1", ranks: 0 })[`${path}.ranks`]).toMatch(/from 1 to 64/);
+    expect(problem({ url: "tcp://h:65535", ranks: 2 })[path]).toMatch(/rank above port 65535/);
+    expect(problem({ url: "tcp://h:1", topic: "ä" })[`${path}.topic`]).toMatch(/ASCII/);
+    expect(problem({ url: "tcp://h:1", replays: 1 })[`${path}.replays`]).toMatch(/"replay"/);
+    expect(problem("tcp://h:1")[path]).toMatch(/expected a section/);
+  });
+});
+
 describe("what is left out", () => {
   test("nothing at all is a PoP on loopback without endpoints", () => {
     const config = fine(undefined);

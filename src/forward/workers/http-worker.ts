@@ -9,8 +9,9 @@ import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
 import type { Millis } from "../../grid/units.ts";
+import { tokenIdsOf } from "../../stream/token-ids.ts";
 import { translateBody } from "../../task/dialects/table.ts";
-import { DOORS, GENERATE, pathOf } from "../../task/route.ts";
+import { DOORS, pathOf, type Route, translatedRoute } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
 import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
@@ -82,6 +83,8 @@ export class HttpWorker implements Worker {
   private readonly absent = new Set<Source>();
   private last: LoadFacts = {};
   private version: string | undefined;
+  /** Tokenizer routes that this engine does not have, until it is another process. */
+  private readonly absentTokenizers = new Set<string>();
   /** Nobody listened on the port since the last full probe: that process is gone. */
   private refused = false;
 
@@ -119,7 +122,8 @@ export class HttpWorker implements Worker {
   outbound(task: Task): OutRequest {
     const dialect = this.dialect(task);
     const own = dialect === DOORS[task.route].dialect;
-    const path = pathOf(own ? task.route : GENERATE[dialect], task.model);
+    const route = own ? task.route : translatedRoute(task.route, dialect);
+    const path = pathOf(route, task.model, task.stream);
     return {
       origin: this.origin,
       method: "POST",
@@ -180,6 +184,8 @@ export class HttpWorker implements Worker {
     const asleep = facts.awake === false && health.phase === "ready";
     const refused = this.refused;
     this.refused = false;
+    const restarted = refused || restartedSince(before, facts, versionBefore, this.version);
+    if (restarted === true) this.absentTokenizers.clear();
     return {
       phase: asleep ? "sleeping" : health.phase,
       detail: asleep ? "the engine's weights are out of the GPU" : health.detail,
@@ -187,8 +193,9 @@ export class HttpWorker implements Worker {
       capabilities,
       version: this.version,
       kvTokens: facts.kvTokens,
+      blockTokens: facts.blockTokens,
       slots: facts.slots,
-      restarted: refused || restartedSince(before, facts, versionBefore, this.version),
+      restarted,
     };
   }
 
@@ -196,7 +203,7 @@ export class HttpWorker implements Worker {
     const before = this.last;
     const facts = await this.readSources();
     this.last = mergeFacts(facts, before);
-    const { running, waiting, queuedTokens, kvUsage, kvTokens, slots } = facts;
+    const { running, waiting, queuedTokens, kvUsage, kvTokens, blockTokens, slots } = facts;
     return {
       atMs: this.clock(),
       source: facts.source ?? "none",
@@ -205,9 +212,44 @@ export class HttpWorker implements Worker {
       queuedTokens,
       kvUsage,
       kvTokens,
+      blockTokens,
       slots,
       restarted: restartedSince(before, facts, undefined, undefined),
     };
+  }
+
+  get returnsTokenIds(): boolean {
+    return this.family.quirks.returnTokenIds === true;
+  }
+
+  tokenizes(route: Route): boolean {
+    return this.tokenizersOf(route).some((path) => !this.absentTokenizers.has(path));
+  }
+
+  async tokenize(task: Task): Promise<number[] | undefined> {
+    // Tokenizers take OpenAI's bodies; a conversation in another dialect can be said in it.
+    const isChat = DOORS[task.route].dialect === "chat";
+    const body = isChat ? task.body : encoder.encode(translateBody(task, "chat"));
+    for (const path of this.tokenizersOf(task.route)) {
+      if (this.absentTokenizers.has(path)) continue;
+      const { origin, prefix, probeTimeoutMs: timeoutMs } = this;
+      const response = await this.small("POST", origin, prefix + path, timeoutMs, body);
+      const { status } = response;
+      if (status === 404 || status === 405 || status === 501) {
+        this.absentTokenizers.add(path);
+        continue;
+      }
+      const ids = status === 200 ? tokenIdsOf(jsonOf(response)) : undefined;
+      if (ids !== undefined) return ids;
+      throw new GridError("bad_response", `POST ${path}: status ${status}, no token ids`);
+    }
+    return undefined;
+  }
+
+  private tokenizersOf(route: Route): readonly string[] {
+    const { operation } = DOORS[route];
+    if (operation !== "generate" && operation !== "complete") return [];
+    return this.family.tokenizers?.[operation] ?? [];
   }
 
   private async capabilities(): Promise<number | undefined> {
@@ -279,14 +321,14 @@ export class HttpWorker implements Worker {
     origin: string,
     path: string,
     timeoutMs: Millis,
-    body?: string,
+    body?: string | Uint8Array,
   ): Promise<SmallResponse> {
     const request: OutRequest = {
       origin,
       method,
       path,
       headers: method === "GET" ? this.getHeaders : this.postHeaders,
-      body: body === undefined ? undefined : encoder.encode(body),
+      body: typeof body === "string" ? encoder.encode(body) : body,
       connectTimeoutMs: this.connectTimeoutMs,
     };
     const { bodyBytesMax: limitBytes, timers } = this;

@@ -4,6 +4,7 @@ import { usageOf } from "../usage.ts";
 import { ChatReader, errorOf, isPlainContent, readAnswer } from "./chat-read.ts";
 import { ChatWriter, writeAnswer } from "./chat-write.ts";
 import type { StreamDialect } from "./dialect.ts";
+import { CHAT_VECTORS } from "./vectors.ts";
 
 export const CHAT: StreamDialect = {
   isPlainContent,
@@ -14,4 +15,6 @@ export const CHAT: StreamDialect = {
   readAnswer,
   writeAnswer,
   usageOf,
+  usageKey: "usage",
+  vectors: CHAT_VECTORS,
 };

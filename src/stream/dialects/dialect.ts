@@ -4,6 +4,7 @@
  * makes the events that go out. So a dialect is these few functions, and no other file knows it.
  */
 import type { Answer, EventSink, StreamError, StreamEvent } from "../event.ts";
+import type { Task } from "../../task/task.ts";
 import type { Usage } from "../usage.ts";
 
 export type Fields = Record<string, unknown>;
@@ -47,6 +48,13 @@ export interface WriterOptions {
   asked: Fields;
 }
 
+/** Embeddings, which are never streamed. */
+export interface VectorDialect {
+  /** Undefined when the body holds none. */
+  read(body: Fields): number[][] | undefined;
+  write(vectors: readonly number[][], task: Task, promptTokens: number): unknown;
+}
+
 export interface StreamDialect {
   /**
    * True for an event that is content and holds nothing else that matters, by its bytes alone:
@@ -64,4 +72,8 @@ export interface StreamDialect {
   writeAnswer(answer: Answer, options: WriterOptions): unknown;
   /** Reads a parsed usage object; undefined when it is none. */
   usageOf(value: unknown): Usage | undefined;
+  /** Where it stands in a plain answer. */
+  readonly usageKey: string;
+  /** Where the dialect has embeddings. */
+  readonly vectors?: VectorDialect;
 }

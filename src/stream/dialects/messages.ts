@@ -13,4 +13,5 @@ export const MESSAGES: StreamDialect = {
   readAnswer,
   writeAnswer,
   usageOf,
+  usageKey: "usage",
 };

@@ -12,4 +12,5 @@ export const RESPONSES: StreamDialect = {
   readAnswer,
   writeAnswer,
   usageOf,
+  usageKey: "usage",
 };

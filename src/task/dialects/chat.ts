@@ -1,8 +1,9 @@
 /** OpenAI Chat Completions, Completions and Embeddings. */
 import { parseOpenAiBody } from "../openai.ts";
+import { modelInBody } from "../splice.ts";
+import { chatFromTexts, chatToTexts } from "./chat-embed.ts";
 import { chatFromRequest } from "./chat-from-request.ts";
 import { chatToRequest } from "./chat-to-request.ts";
-import { modelInBody } from "../splice.ts";
 import type { RequestDialect } from "./dialect.ts";
 
 export const CHAT_REQUESTS: RequestDialect = {
@@ -10,4 +11,6 @@ export const CHAT_REQUESTS: RequestDialect = {
   toRequest: chatToRequest,
   fromRequest: chatFromRequest,
   withModel: modelInBody,
+  toTexts: chatToTexts,
+  fromTexts: chatFromTexts,
 };

@@ -1,7 +1,7 @@
 /** What the task needs to know of a dialect's requests, both ways. */
 import type { BodyLimits, Fields } from "../body-fields.ts";
 import type { Decode } from "../json-body.ts";
-import type { InferenceRequest } from "../request.ts";
+import type { EmbedRequest, InferenceRequest } from "../request.ts";
 import type { Route } from "../route.ts";
 import type { ParsedBody } from "../task.ts";
 
@@ -38,4 +38,7 @@ export interface RequestDialect {
    * @throws GridError invalid_request when the name stands where it cannot be replaced
    */
   withModel(request: Named, model: string): Named;
+  /** The same for embeddings, where the dialect has them. */
+  toTexts?(fields: Fields): EmbedRequest;
+  fromTexts?(request: EmbedRequest, model: string): Fields;
 }

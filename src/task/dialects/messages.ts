@@ -43,6 +43,7 @@ function parse({ route, bytes, decode, limits }: ParseInput): ParsedBody {
     usageShown: true,
     cacheKey: SESSION.exec(request.user ?? "")?.[1],
     serviceTier: typeof fields.service_tier === "string" ? fields.service_tier : undefined,
+    schema: request.format?.type === "schema" ? request.format.schema : undefined,
     region: regionOf(fields),
   };
 }

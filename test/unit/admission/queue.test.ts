@@ -247,8 +247,8 @@ describe("the order of those who wait", () => {
     expect(queue.length).toBe(205);
     const order = serve(1_100, 100);
     const last = order.findLastIndex((id) => id.startsWith("other"));
-    // 10,000 tokens of its own, as many of the other's, and one step of 16,384 between them.
-    expect(last).toBeLessThan(10 + 5 + 17 + 5);
+    // 10,000 tokens of its own, as many of the other's, and one step of 8,192 between them.
+    expect(last).toBeLessThan(10 + 5 + 9 + 3);
     expect(order).toHaveLength(205);
   });
 
@@ -343,7 +343,7 @@ describe("the wait queue's bounds", () => {
     };
     for (let wake = 0; wake < 32; wake++) {
       const before = count();
-      queue.wake(1_000 + wake);
+      queue.wake(1_000 + wake * 2);
       expect(count() - before).toBeLessThanOrEqual(64);
     }
     expect(decided.size).toBe(1_000);

@@ -70,6 +70,7 @@ describe("feedback", () => {
     expect(table.columns.inFlight[0]).toBe(1);
     expect(table.columns.ownTokens[0]).toBe(1000);
     expect(table.columns.sentTokens[0]).toBe(1000);
+    expect(table.records[0]?.prefills).toBe(1);
     expect(kernel.matchedChunks(chain, 0)).toBe(8);
     expect(sessions.endpointOf("t", "s")).toBe("gpu-1");
   });
@@ -80,6 +81,7 @@ describe("feedback", () => {
     feedback.firstContent(flight, 100);
     expect(table.columns.ownTokens[0]).toBe(0);
     expect(table.columns.inFlight[0]).toBe(1);
+    expect(table.records[0]?.prefills).toBe(0);
     feedback.ended(flight, undefined, undefined);
     feedback.ended(flight, undefined, undefined); // twice is harmless
     expect(table.columns.inFlight[0]).toBe(0);
@@ -111,6 +113,20 @@ describe("feedback", () => {
       for (const flight of two) feedback.ended(flight, undefined, undefined);
     }
     expect(table.columns.prefillRate[0]).toBeCloseTo(4, 1);
+  });
+
+  test("the busy period begins when the engine can, and counts what came through", () => {
+    const { feedback, table, task, decision } = all;
+    const { busySinceMs, busyTokens, rttMs, prefillRate } = table.columns;
+    rttMs[0] = 40;
+    const [first, second] = [0, 1].map(() => feedback.started(task(), decision(), 1_000));
+    expect([busySinceMs[0], busyTokens[0]]).toEqual([1_040, 0]);
+    feedback.firstContent(first, 1_165);
+    expect([busySinceMs[0], busyTokens[0]]).toEqual([1_040, 1_000]);
+    // Given up unseen: through for the drain, but no sample of the rate.
+    feedback.failed(second);
+    expect(busyTokens[0]).toBe(2_000);
+    expect(prefillRate[0]).toBe(8);
   });
 
   test("one wild sample moves the rate only a little", () => {

@@ -78,6 +78,7 @@ function scene(over: Partial<Task> = {}) {
     errorBody: (error) => new TextEncoder().encode(`error ${error.code}`),
     firstContent() {},
     limited() {},
+    retriable: false,
   });
   const at = (nowMs: number) => {
     world.nowMs = nowMs;

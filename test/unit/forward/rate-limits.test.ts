@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { limitedMs, retryAfterMs } from "../../../src/forward/rate-limits.ts";
+import { limitedMs } from "../../../src/forward/rate-limits.ts";
+import { retryAfterMs } from "../../../src/stream/refusal.ts";
 
 const DATE = "Thu, 26 Nov 2026 12:00:00 GMT";
 

@@ -1,70 +1,11 @@
 /** What a core turns away: strangers, forgeries, the future, floods. Its state stays as it was. */
 import { describe, expect, test } from "vitest";
 import { encode } from "../../../src/gossip/codec.ts";
-import type { Effect, GossipOptions } from "../../../src/gossip/context.ts";
-import { GossipCore } from "../../../src/gossip/core.ts";
-import { GOSSIP_LIMITS } from "../../../src/gossip/limits.ts";
+import type { GossipCore } from "../../../src/gossip/core.ts";
 import { helloFrame, signedFrame } from "../../../src/gossip/message.ts";
 import { makeAccusation, makeClaim, makeCold } from "../../../src/gossip/statement.ts";
-import { SimAuthority } from "../../../src/sim/authority.ts";
-import { seededRng } from "../../../src/sim/clock.ts";
-
-const UNIX_MS = 1_800_000_000_000;
-const LATER_S = UNIX_MS / 1000 + 86_400;
-const authority = new SimAuthority("grid", seededRng(1));
-const stranger = new SimAuthority("grid", seededRng(2));
-const LINK = 1;
-
-type Admission = ReturnType<SimAuthority["admit"]>;
-
-function coreOf(who: Admission, change: Partial<GossipOptions> = {}): GossipCore {
-  const core = new GossipCore({
-    certificate: who.certificate,
-    keyring: who.keyring,
-    address: `sim://${who.nid}`,
-    seeds: [],
-    limits: GOSSIP_LIMITS,
-    rng: seededRng(who.certificate[20]),
-    unixMs: UNIX_MS,
-    startMs: 0,
-    persistedEpoch: 0,
-    signHot: "none",
-    accept: () => true,
-    ...change,
-  });
-  core.start(0);
-  return core;
-}
-
-/** Hands each side's frames to the other until both are silent. */
-function talk(a: GossipCore, b: GossipCore, fromA: Effect[], fromB: Effect[], nowMs: number): void {
-  let [left, right] = [fromA, fromB];
-  while (left.length + right.length > 0) {
-    const pass = (effects: Effect[], to: GossipCore) =>
-      effects.flatMap((effect) => {
-        if (effect.kind === "send") return to.onFrame(LINK, effect.bytes, nowMs);
-        return effect.kind === "close" ? to.onLink(LINK, "down", nowMs) : [];
-      });
-    [right, left] = [pass(left, b), pass(right, a)];
-  }
-}
-
-function join(a: GossipCore, b: GossipCore, nowMs = 10): void {
-  const fromA = a.onLink(LINK, "up", nowMs, "sim://b");
-  const fromB = b.onLink(LINK, "up", nowMs);
-  talk(a, b, fromA, fromB, nowMs);
-  talk(a, b, a.onTimer("control", nowMs), b.onTimer("control", nowMs), nowMs);
-}
-
-function pair(change: Partial<GossipOptions> = {}) {
-  const admissions = [authority.admit(1, "z", LATER_S), authority.admit(2, "z", LATER_S)];
-  const [a, b] = [coreOf(admissions[0], change), coreOf(admissions[1])];
-  join(a, b);
-  return { a, b, admissions };
-}
-
-const counted = (core: GossipCore, name: string) => core.context.counters.get(name) ?? 0;
-const held = (core: GossipCore, nid: string) => core.members.byNid.get(nid);
+import { authority, coreOf, counted, held, join, LATER_S, LINK } from "./two-cores.ts";
+import { pair, stranger, UNIX_MS } from "./two-cores.ts";
 
 test("two of one grid join", () => {
   const { a, b } = pair();

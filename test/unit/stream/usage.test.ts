@@ -33,7 +33,7 @@ describe("usageOfBody", () => {
     const pad = "x".repeat(6000);
     const bytes = encoder.encode(JSON.stringify({ pad, usage, more: pad }));
     expect(usageOfBody(bytes)).toEqual(found);
-    expect(usageOfBody(bytes, usageOf, 10_000)).toBeUndefined();
+    expect(usageOfBody(bytes, usageOf, "usage", 10_000)).toBeUndefined();
   });
 
   it("is not deceived by text, and takes broken JSON for none", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { spliceModel } from "../../../src/task/splice.ts";
+import { replaceModels, spliceModel } from "../../../src/task/splice.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -24,6 +24,14 @@ describe("another model in a request", () => {
 
   test("names what it cannot do", () => {
     expect(() => put('{"mod\\u0065l":"a"}', "c")).toThrow(/plain key/);
+  });
+
+  test("deeper ones are changed where the dialect repeats it, at those depths alone", () => {
+    const batch =
+      '{"requests":[{"model":"models/a","content":{"model":"x"}},{"model":"models/b"}]}';
+    const changed = decoder.decode(replaceModels(encoder.encode(batch), "models/c", [3]));
+    expect(changed).toBe(batch.replace(/models\/[ab]/g, "models/c"));
+    expect(decoder.decode(replaceModels(encoder.encode("{}"), "c", [1]))).toBe("{}");
   });
 
   test("holds for any body and any name", () => {

@@ -20,6 +20,8 @@ export interface SocketOptions {
   sockets: number;
   chunks: number;
   gapMs: number;
+  /** For what was opened or closed to be cleared away, before memory is read. */
+  settleMs: number;
 }
 
 export interface SocketFigures extends SocketOptions {
@@ -34,7 +36,6 @@ const CLI = fileURLToPath(new URL("../edge/cli.ts", import.meta.url));
 const UPSTREAM = fileURLToPath(new URL("sockets-upstream.ts", import.meta.url));
 /** Connects at once; the listen backlog of Linux is 511 behind Node's server. */
 const BATCH = 100;
-const SETTLE_MS = 1_500;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -120,10 +121,10 @@ export async function measureSockets(options: SocketOptions): Promise<SocketFigu
     await Promise.all(first.map((socket) => streamOn(socket, { ...options, chunks: 4 }, warm)));
     for (const socket of first) socket.removeAllListeners("close");
     await closeAll(first);
-    await sleep(SETTLE_MS);
+    await sleep(options.settleMs);
     const bareMb = rssMb(pop.pid);
     const sockets = await openAll(base, options.sockets);
-    await sleep(SETTLE_MS);
+    await sleep(options.settleMs);
     const idleMb = rssMb(pop.pid) - bareMb;
     const samples: Samples = { gaps: [], delays: [] };
     const cpuBefore = cpuUs(pop.pid);
@@ -159,6 +160,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     sockets: Number(values.sockets),
     chunks: Number(values.chunks),
     gapMs: Number(values.gap),
+    settleMs: 1_500,
   });
   if (values.json) console.log(JSON.stringify(figures));
   else {

@@ -7,6 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import { Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -28,6 +29,7 @@ import { explained } from "./pop-explain.ts";
 import { drainReport, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
 import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
+import { ResponseStore } from "./state/response-store.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
 import type { Route } from "./task/route.ts";
@@ -74,7 +76,10 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const;
+const FIXED = [
+  ...(["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const),
+  "responses" as const,
+];
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -94,6 +99,8 @@ class RunningPop implements Pop {
   private readonly gate: PeerGate;
   private readonly stages: PopStages;
   private readonly auth: Authenticator;
+  private readonly sockets: Sockets;
+  private readonly responses: ResponseStore;
   private readonly app: Hono<DoorEnv>;
   private readonly timer: ReturnType<typeof setInterval>;
   private ticks = 0;
@@ -110,6 +117,8 @@ class RunningPop implements Pop {
     const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
     this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length, cache);
     this.auth = new Authenticator(config.auth);
+    this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
+    this.responses = new ResponseStore({ ...config.responses, clock });
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, metrics } = this;
     const shared = { config, clock, rng, log, transport, kernel, table };
@@ -186,6 +195,7 @@ class RunningPop implements Pop {
 
   async drain(): Promise<void> {
     this.stages.draining = true;
+    this.sockets.drain(true);
     this.publisher?.tick(this.runtime.clock());
     const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
@@ -224,6 +234,7 @@ class RunningPop implements Pop {
   private drainFor(endpoint: string | undefined, on: boolean): boolean {
     if (endpoint !== undefined && !this.roster.drain(endpoint, on)) return false;
     if (endpoint === undefined) this.stages.standby = on;
+    if (endpoint === undefined) this.sockets.drain(on);
     this.runtime.log("info", on ? "draining" : "active again", { endpoint: endpoint ?? "all" });
     this.publisher?.tick(this.runtime.clock());
     return true;
@@ -242,6 +253,7 @@ class RunningPop implements Pop {
     }
     if (this.ticks % SURVEY_TICKS === 0) {
       const busy = this.stages.survey();
+      this.sockets.tick(nowMs);
       // The operator's lambda is the one at half load; it rises with utilisation.
       const lambda = this.config.weights.lambda * lambdaAt(busy);
       this.kernel.setWeights({ ...this.config.weights, lambda });
@@ -257,6 +269,9 @@ class RunningPop implements Pop {
     return {
       auth: this.auth,
       peers: this.gate,
+      sockets: this.sockets,
+      responses: this.responses,
+      limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),
       serve: (exchange, route, caller) => serve(this.stages, exchange, route, caller),

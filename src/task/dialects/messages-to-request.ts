@@ -7,11 +7,14 @@
 import {
   BODY_LIMITS,
   type Fields,
+  fieldsIn,
   invalid,
   isFields,
   kindOf,
+  listIn,
   numberField,
   stringField,
+  textIn,
 } from "../body-fields.ts";
 import { checkFields } from "../field-rules.ts";
 import type {
@@ -56,24 +59,6 @@ export function messagesToRequest(body: Fields): InferenceRequest {
     reasoning: reasoningOf(body),
     user: stringField(metadata?.user_id, "metadata.user_id", 1_024),
   };
-}
-
-function fieldsIn(value: unknown, param: string): Fields | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (isFields(value)) return value;
-  throw invalid(param, `must be an object, not ${kindOf(value)}`);
-}
-
-function listIn(value: unknown, param: string, most: number): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw invalid(param, `must be an array, not ${kindOf(value)}`);
-  if (value.length <= most) return value;
-  throw invalid(param, `must have at most ${most} entries, not ${value.length}`);
-}
-
-function textIn(value: unknown, param: string): string {
-  if (typeof value === "string") return value;
-  throw invalid(param, `must be a string, not ${kindOf(value)}`);
 }
 
 function systemOf(system: unknown): Message[] {

@@ -39,7 +39,8 @@ export interface House extends DrainHouse {
   models(): ServedModel[];
   /** Undefined = ready; else why not. */
   notReady(): string | undefined;
-  metrics(): string;
+  /** Prometheus text; of all processes where there are several. */
+  metrics(): string | Promise<string>;
   state(): unknown;
   explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown>;
   requestId(headers: Headers): string;
@@ -178,8 +179,8 @@ function ready(house: House, exchange: Exchange): void {
   else replyJson(exchange, 503, { status: "not ready", reason });
 }
 
-function metrics(house: House, exchange: Exchange): void {
-  const body = encoder.encode(house.metrics());
+async function metrics(house: House, exchange: Exchange): Promise<void> {
+  const body = encoder.encode(await house.metrics());
   exchange.head(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
     "content-length": String(body.byteLength),

@@ -20,24 +20,26 @@ const WISHES: readonly [name: string, type: string, description: string][] = [
 ];
 
 const TEXT = { type: "string" };
-/** Errors by dialect, as its SDKs read them. */
-const ERRORS: Readonly<Record<Dialect, Json>> = {
-  chat: {
-    type: "object",
-    required: ["error"],
-    properties: {
-      error: {
-        type: "object",
-        required: ["message", "type", "param", "code"],
-        properties: {
-          message: TEXT,
-          type: TEXT,
-          param: { type: ["string", "null"] },
-          code: { type: ["string", "null"] },
-        },
+const OPENAI_ERROR: Json = {
+  type: "object",
+  required: ["error"],
+  properties: {
+    error: {
+      type: "object",
+      required: ["message", "type", "param", "code"],
+      properties: {
+        message: TEXT,
+        type: TEXT,
+        param: { type: ["string", "null"] },
+        code: { type: ["string", "null"] },
       },
     },
   },
+};
+
+/** Errors by dialect, as its SDKs read them. */
+const ERRORS: Readonly<Record<Dialect, Json>> = {
+  chat: OPENAI_ERROR,
   gemini: {
     type: "object",
     required: ["error"],
@@ -62,6 +64,7 @@ const ERRORS: Readonly<Record<Dialect, Json>> = {
       request_id: TEXT,
     },
   },
+  responses: OPENAI_ERROR,
 };
 
 const json = (schema: Json): Json => ({ "application/json": { schema } });

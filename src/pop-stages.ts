@@ -9,6 +9,7 @@ import type { PopConfig } from "./config.ts";
 import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
+import type { PrefixKnowledge, SessionPins } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
 import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
@@ -49,6 +50,8 @@ export interface PopParts {
   /** Undefined: this PoP is in no fleet. */
   publisher(): Publisher | undefined;
   sessions: SessionTable;
+  /** Who is told what was learned, where several processes are one PoP. */
+  books: (PrefixKnowledge & SessionPins) | undefined;
   estimator: TokenEstimator;
   metrics: PopMetrics;
   kv: KvWatch;
@@ -80,7 +83,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
   constructor(parts: PopParts) {
     this.parts = parts;
     this.clock = parts.clock;
-    this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
+    this.feedback = new Feedback(
+      parts.table,
+      parts.books ?? parts.kernel,
+      parts.books ?? parts.sessions,
+    );
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);

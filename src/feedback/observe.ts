@@ -6,13 +6,17 @@
 import type { Decision } from "../grid/decision.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
-import type { SessionTable } from "../state/session-table.ts";
 import type { Task } from "../task/task.ts";
 
 /** The part of the kernel that feedback writes to. */
 export interface PrefixKnowledge {
   learn(chain: Uint32Array, row: Row, nowMs: Millis): void;
   forget(chain: Uint32Array, row: Row, fromChunk: number): void;
+}
+
+/** The part of the session table that feedback writes to. */
+export interface SessionPins {
+  pin(tenant: string, session: string, endpointId: string): void;
 }
 
 /** One request at one endpoint, from choice to end. */
@@ -65,9 +69,9 @@ const RATE_TOKENS_MAX = 16_384;
 export class Feedback {
   private readonly table: EndpointTable;
   private readonly prefix: PrefixKnowledge;
-  private readonly sessions: SessionTable;
+  private readonly sessions: SessionPins;
 
-  constructor(table: EndpointTable, prefix: PrefixKnowledge, sessions: SessionTable) {
+  constructor(table: EndpointTable, prefix: PrefixKnowledge, sessions: SessionPins) {
     this.table = table;
     this.prefix = prefix;
     this.sessions = sessions;

@@ -22,7 +22,8 @@ const LINE_WIDTH = 60;
 function showExplanation(pop: BenchPop, request: TraceRequest): void {
   const { index, inputTokens, blocks } = request;
   process.stderr.write(`\nrequest ${index}: ${inputTokens} tokens, ${blocks.length} blocks\n`);
-  const rows = pop.explain(request).map(({ row, ...terms }) => ({ worker: row, ...terms }));
+  const ranked = pop.explain(request).sort((a, b) => a.socialMs - b.socialMs);
+  const rows = ranked.map(({ row, ...terms }) => ({ worker: row, ...terms }));
   for (const row of rows) process.stderr.write(`${JSON.stringify(row)}\n`);
 }
 

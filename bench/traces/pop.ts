@@ -8,10 +8,11 @@ import { elsewhereFromMs } from "../../src/admission/handover.ts";
 import { type QueueHost, WaitQueue } from "../../src/admission/queue.ts";
 import { hasPrefillRoom } from "../../src/admission/room.ts";
 import { Feedback, type Flight } from "../../src/feedback/observe.ts";
-import type { Decision } from "../../src/grid/decision.ts";
+import type { Candidate, Decision } from "../../src/grid/decision.ts";
 import type { EndpointSpec } from "../../src/grid/endpoint.ts";
 import { GridError } from "../../src/grid/errors.ts";
 import type { Ask, Kernel, KernelOptions, Weights } from "../../src/kernel/kernel.ts";
+import { type CostTerms, termsOf } from "../../src/kernel/terms.ts";
 import { createWasmKernel, type KernelExports } from "../../src/kernel/wasm.ts";
 import { lambdaAt } from "../../src/kernel/weights.ts";
 import { surveyOf } from "../../src/pop-survey.ts";
@@ -206,12 +207,18 @@ export class BenchPop implements QueueHost<Flight> {
     this.heard.hear(pop, load, atMs);
   }
 
-  explain(request: TraceRequest): ReturnType<Kernel["explain"]> {
+  /** Every candidate with every term of its cost, as `POST /grid/explain` has them. */
+  explain(request: TraceRequest): (Candidate & CostTerms)[] {
     const nothing = () => {};
     const journey = { request, arrivedMs: this.events.nowMs, tried: [], givenBack: 0 };
     const ends = { prefilled: nothing, ended: nothing, refused: nothing };
     const task = this.taskOf({ ...journey, ...ends }, undefined);
-    return this.kernel.explain(this.ask(task, []), this.events.nowMs);
+    const { kernel, events } = this;
+    const rows = kernel.explain(this.ask(task, []), events.nowMs);
+    return rows.map((candidate) => {
+      const terms = termsOf(kernel.columns, candidate, kernel.weights, events.nowMs);
+      return { ...candidate, ...terms };
+    });
   }
 
   private take(task: JourneyTask): void {

@@ -120,8 +120,14 @@ class Bed implements QueueHost<Flight> {
 
 const BODY = new Uint8Array(1024);
 const SPEC: EndpointSpec = {
-  ...{ id: "", url: "http://bench", engine: "vllm",
-      dialects: ["chat"], tier: "edge", region: "bench" },
+  ...{
+    id: "",
+    url: "http://bench",
+    engine: "vllm",
+    dialects: ["chat"],
+    tier: "edge",
+    region: "bench",
+  },
   ...{ models: ["bench"], tenants: [], admission: "new-and-existing" },
   ...{ priceIn: 0, priceCached: 0, priceOut: 0, maxInFlight: 256, prefillBudgetTokens: 1_024 },
   ...{ prefillTokensPerS: 8_000, itlMs: 20, rttMs: 0, headers: {} },

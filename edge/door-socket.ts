@@ -77,13 +77,16 @@ export class StandardSocket implements DoorSocket {
 
   send(message: string | Uint8Array): boolean {
     if (!this.open) return true;
-    this.raw.send(message as string | Uint8Array<ArrayBuffer>);
     const { bufferBytes } = this.terms;
-    const buffered = this.bufferedBytes;
-    if (buffered <= bufferBytes) return true;
-    // Nobody holds back: a client that reads too slowly must not cost without bound.
-    if (buffered > 2 * bufferBytes) this.cut();
-    else this.drain ??= setTimeout(this.lookForRoom, DRAIN_LOOK_MS);
+    // Nobody holds back: a client that reads too slowly must not cost without bound. One long
+    // message on its own is no offence, however long.
+    if (this.bufferedBytes > 2 * bufferBytes) {
+      this.cut();
+      return false;
+    }
+    this.raw.send(message as string | Uint8Array<ArrayBuffer>);
+    if (this.bufferedBytes <= bufferBytes) return true;
+    this.drain ??= setTimeout(this.lookForRoom, DRAIN_LOOK_MS);
     return false;
   }
 

@@ -23,7 +23,7 @@ import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
 import type { KvWatch } from "./pop-kv.ts";
-import { declined, handoverOf } from "./pop-handover.ts";
+import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
 import { readTask } from "./pop-read.ts";
@@ -154,6 +154,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    task.tried = tried;
     this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
@@ -220,6 +221,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
     this.parts.kv.started(flight);
     flight.others = this.othersThan(flight.row, decision.candidates);
+    lookElsewhere(this.parts, flight, decision, (tried) => this.ask(task, tried), nowMs);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
   }

@@ -7,6 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import { Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -26,9 +27,11 @@ import { ProcessBooks } from "./pop-processes.ts";
 import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
 import { Roster, type RosterHost } from "./pop-roster.ts";
-import { drainReport, namedCandidate, notReady, popState, type ViewParts } from "./pop-view.ts";
+import { explained } from "./pop-explain.ts";
+import { drainReport, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
 import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
+import { ResponseStore } from "./state/response-store.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
 import type { Route } from "./task/route.ts";
@@ -79,7 +82,10 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const;
+const FIXED = [
+  ...(["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const),
+  "responses" as const,
+];
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -100,6 +106,8 @@ class RunningPop implements Pop {
   private readonly books: ProcessBooks | undefined;
   private readonly stages: PopStages;
   private readonly auth: Authenticator;
+  private readonly sockets: Sockets;
+  private readonly responses: ResponseStore;
   private readonly app: Hono<DoorEnv>;
   private readonly timer: ReturnType<typeof setInterval>;
   private ticks = 0;
@@ -117,6 +125,8 @@ class RunningPop implements Pop {
     const queued = () => this.stages.queue.length;
     this.counters = new PopMetrics(this.table, this.kernel, queued, cache);
     this.auth = new Authenticator(config.auth);
+    this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
+    this.responses = new ResponseStore({ ...config.responses, clock });
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, counters: metrics } = this;
     const shared = { config, clock, rng, log, transport, kernel, table };
@@ -187,6 +197,7 @@ class RunningPop implements Pop {
 
   async drain(): Promise<void> {
     this.stages.draining = true;
+    this.sockets.drain(true);
     this.publisher?.tick(this.runtime.clock());
     const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
@@ -245,6 +256,7 @@ class RunningPop implements Pop {
   private drainHere(endpoint: string | undefined, on: boolean): boolean {
     if (endpoint !== undefined && !this.roster.drain(endpoint, on)) return false;
     if (endpoint === undefined) this.stages.standby = on;
+    if (endpoint === undefined) this.sockets.drain(on);
     this.runtime.log("info", on ? "draining" : "active again", { endpoint: endpoint ?? "all" });
     this.publisher?.tick(this.runtime.clock());
     return true;
@@ -264,6 +276,7 @@ class RunningPop implements Pop {
     }
     if (this.ticks % SURVEY_TICKS === 0) {
       const busy = this.stages.survey();
+      this.sockets.tick(nowMs);
       // The operator's lambda is the one at half load; it rises with utilisation.
       const lambda = this.config.weights.lambda * lambdaAt(busy);
       this.kernel.setWeights({ ...this.config.weights, lambda });
@@ -279,6 +292,9 @@ class RunningPop implements Pop {
     return {
       auth: this.auth,
       peers: this.gate,
+      sockets: this.sockets,
+      responses: this.responses,
+      limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),
       serve: (exchange, route, caller) => serve(this.stages, exchange, route, caller),
@@ -320,18 +336,9 @@ class RunningPop implements Pop {
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
-    const rows = this.kernel.explain(ask, nowMs);
-    const { row, choice, ttftMs, uncachedTokens } = this.kernel.decide(ask, nowMs);
-    return {
-      request: task.id,
-      model: task.model,
-      promptTokens: task.promptTokens,
-      chunks: task.chain.length / 2,
-      sloTtftMs: task.sloTtftMs,
-      decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
-      startsNow: row >= 0 && this.stages.canStart(row, uncachedTokens),
-      candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
-    };
+    const { kernel, table, stages } = this;
+    const parts = { kernel, table, task, ask, canStart: stages.canStart.bind(stages) };
+    return explained(parts, nowMs);
   }
 }
 

@@ -11,7 +11,7 @@ import { type ProcessMessage, Questions } from "./process-messages.ts";
 const METRICS_MS = 1_000;
 
 const say = (message: ProcessMessage): void => {
-  if (process.connected) process.send?.(message);
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 };
 
 export const serveMember: Serve = async (config, effects) => {
@@ -54,7 +54,7 @@ function passedOn(path: string): UpgradePath {
     upgrade: (incoming: IncomingMessage, socket, head) => {
       const headers = incoming.headers as Record<string, string | string[]>;
       const message: ProcessMessage = { kind: "link", url: incoming.url ?? path, headers, head };
-      process.send?.(message, socket as Socket);
+      process.send?.(message, socket as Socket, undefined, () => {});
     },
   };
 }

@@ -35,6 +35,11 @@ export const serveProcesses =
     return await house.open();
   };
 
+/** One that has just died is told nothing, and that is no fault of the others. */
+function say(member: Worker, message: ProcessMessage): void {
+  if (member.isConnected()) member.send(message, () => {});
+}
+
 class ProcessHouse {
   private readonly config: PopConfig;
   private readonly effects: Effects;
@@ -107,6 +112,7 @@ class ProcessHouse {
           reject(Object.assign(new Error(message.message), { code: message.code }));
         } else this.take(number, message, socket);
       });
+      member.on("error", () => {});
       member.once("exit", (code, signal) => {
         reject(new Error(`process ${number} ended (${signal ?? code}) before it listened`));
         this.ended(number, performance.now() - startedMs);
@@ -119,7 +125,7 @@ class ProcessHouse {
   private introduce(member: Worker): void {
     const sentMs = performance.now();
     for (const pop of this.assembled.gossip?.fleet.pops() ?? []) {
-      member.send({ kind: "pop", pop, sentMs } satisfies ProcessMessage);
+      say(member, { kind: "pop", pop, sentMs });
     }
   }
 
@@ -142,7 +148,8 @@ class ProcessHouse {
         return this.tell(message, number);
       case "ask-metrics":
         return void this.page(this.assembled.pop.metrics(), number).then((text) => {
-          this.members.get(number)?.send({ kind: "metrics", id: message.id, text });
+          const asker = this.members.get(number);
+          if (asker !== undefined) say(asker, { kind: "metrics", id: message.id, text });
         });
       case "metrics":
         return this.questions.answer(message.id, message.text);
@@ -168,7 +175,7 @@ class ProcessHouse {
   private async page(own: string, asker: number | undefined): Promise<string> {
     const others = [...this.members].filter(([number]) => number !== asker);
     const pages = others.map(([, member]) =>
-      this.questions.ask((id) => member.send({ kind: "ask-metrics", id }), METRICS_MS),
+      this.questions.ask((id) => say(member, { kind: "ask-metrics", id }), METRICS_MS),
     );
     return mergeMetrics([own, ...(await Promise.all(pages))]);
   }
@@ -184,7 +191,7 @@ class ProcessHouse {
 
   private tell(message: ProcessMessage, except?: number): void {
     for (const [number, member] of this.members) {
-      if (number !== except && member.isConnected()) member.send(message);
+      if (number !== except) say(member, message);
     }
   }
 

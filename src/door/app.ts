@@ -15,6 +15,7 @@ import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
 import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
+import { openApi } from "./openapi.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf } from "./error-forms.ts";
 import { openRealtimeSocket } from "./realtime.ts";
@@ -38,7 +39,8 @@ export interface House extends DrainHouse {
   models(): ServedModel[];
   /** Undefined = ready; else why not. */
   notReady(): string | undefined;
-  metrics(): string;
+  /** Prometheus text; of all processes where there are several. */
+  metrics(): string | Promise<string>;
   state(): unknown;
   explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown>;
   requestId(headers: Headers): string;
@@ -70,6 +72,7 @@ export function createDoor(house: House): Hono<DoorEnv> {
     on("GET", `${version}/models`, (exchange) => listModels(house, exchange));
     on("GET POST", `${version}/models/:model{.+}`, (exchange, c) => modelPath(house, exchange, c));
   }
+  on("GET", "/openapi.json", (exchange) => replyJson(exchange, 200, openApi()));
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));
@@ -176,8 +179,8 @@ function ready(house: House, exchange: Exchange): void {
   else replyJson(exchange, 503, { status: "not ready", reason });
 }
 
-function metrics(house: House, exchange: Exchange): void {
-  const body = encoder.encode(house.metrics());
+async function metrics(house: House, exchange: Exchange): Promise<void> {
+  const body = encoder.encode(await house.metrics());
   exchange.head(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
     "content-length": String(body.byteLength),

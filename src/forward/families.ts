@@ -3,16 +3,9 @@
  * is. A new family is one row here, no code. Names from the engines' own documentation and the
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
-import type { Dialect } from "../grid/dialect.ts";
-import {
-  CAPABILITY,
-  type Capability,
-  type EndpointSpec,
-  type EngineFamily,
-} from "../grid/endpoint.ts";
+import type { Capability, EngineFamily } from "../grid/endpoint.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
-import type { Operation } from "../task/route.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -61,11 +54,6 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
-  /**
-   * Routes that turn the body of a generation into the token ids of its prompt; the first that
-   * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
-   */
-  tokenizers?: Partial<Record<Operation, readonly string[]>>;
   /** Where the key goes; left out: `Authorization: Bearer`. */
   keyHeader?: string;
   /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
@@ -95,12 +83,6 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
 const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
-/** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
-const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
-const VLLM_TOKENIZERS = {
-  generate: ["/tokenize", RENDER.generate],
-  complete: ["/tokenize", RENDER.complete],
-};
 const STARTED_AT = [max("process_start_time_seconds")];
 
 // vLLM labels samples with `engine` (data-parallel rank): requests add up, use is the fullest rank.
@@ -184,7 +166,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
       returnTokenIds: true,
@@ -226,7 +207,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
-    tokenizers: { generate: [RENDER.generate] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -261,7 +241,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
       returnTokenIds: true,
@@ -374,31 +353,3 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     },
   },
 };
-
-export function capabilityMask(capabilities: readonly Capability[]): number {
-  let mask = 0;
-  for (const capability of capabilities) mask |= CAPABILITY[capability];
-  return mask;
-}
-
-/** What counts until (and unless) a probe knows better: the operator's word, else the family's. */
-export function defaultCapabilities(spec: DeclaredAbilities): number {
-  const mask = capabilityMask(spec.capabilities ?? FAMILIES[spec.engine].capabilities);
-  return inDialects(mask, spec.dialects);
-}
-
-type DeclaredAbilities = Pick<EndpointSpec, "engine" | "capabilities" | "dialects">;
-
-/** What OpenAI's dialect alone can ask for. */
-const CHAT_ONLY = capabilityMask(["completions", "embeddings", "logprobs", "choices"]);
-
-/** What Gemini's has too. */
-const GEMINI = capabilityMask(["choices", "countGemini"]);
-
-/** Abilities that follow from what an endpoint speaks, whatever the engine behind it can do. */
-export function inDialects(mask: number, dialects: readonly Dialect[]): number {
-  let able = dialects.includes("chat") ? mask | CAPABILITY.choices : mask & ~CHAT_ONLY;
-  if (dialects.includes("messages")) able |= CAPABILITY.count;
-  if (dialects.includes("gemini")) able |= GEMINI | (mask & CAPABILITY.embeddings);
-  return able;
-}

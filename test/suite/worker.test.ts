@@ -4,7 +4,8 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { UndiciTransport } from "../../edge/transport-undici.ts";
 import { CAPABILITY, type EndpointSpec, type EngineFamily } from "../../src/grid/endpoint.ts";
 import { GridError } from "../../src/grid/errors.ts";
-import { capabilityMask, FAMILIES } from "../../src/forward/families.ts";
+import { capabilityMask } from "../../src/forward/abilities.ts";
+import { FAMILIES } from "../../src/forward/families.ts";
 import { HttpWorker, type HttpWorkerOptions } from "../../src/forward/workers/http-worker.ts";
 import { type Loopback, openHttp, openRaw } from "./loopback.ts";
 

@@ -13,7 +13,8 @@ import { tokenIdsOf } from "../../stream/token-ids.ts";
 import { translateBody } from "../../task/dialects/table.ts";
 import { DOORS, pathOf, type Route, translatedRoute } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
-import { capabilityMask, FAMILIES, type Family, type LoadRead } from "../families.ts";
+import { capabilityMask } from "../abilities.ts";
+import { FAMILIES, type Family, type LoadRead } from "../families.ts";
 import { inboundHeaders, outboundHeaders } from "../header-policy.ts";
 import {
   type LoadFacts,
@@ -36,6 +37,7 @@ import {
 import { limitedMs } from "../rate-limits.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
+import { TOKENIZERS } from "../tokenizers.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
 
 export interface HttpWorkerOptions {
@@ -247,9 +249,7 @@ export class HttpWorker implements Worker {
   }
 
   private tokenizersOf(route: Route): readonly string[] {
-    const { operation } = DOORS[route];
-    if (operation !== "generate" && operation !== "complete") return [];
-    return this.family.tokenizers?.[operation] ?? [];
+    return TOKENIZERS[this.spec.engine]?.[DOORS[route].operation] ?? [];
   }
 
   private async capabilities(): Promise<number | undefined> {

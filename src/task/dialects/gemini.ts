@@ -47,6 +47,8 @@ function parse(input: ParseInput): ParsedBody {
   parsed.needs = needsOf(request);
   parsed.maxTokens = request.maxTokens;
   parsed.choices = request.choices;
+  // A schema binds there, always.
+  if (request.format?.type === "schema") parsed.schema = request.format.schema;
   // A cache of the vendor's is a session: only who made it can read it.
   const cached = named(fields, "cachedContent");
   if (typeof cached === "string" && cached !== "") parsed.cacheKey = cached;

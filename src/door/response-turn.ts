@@ -61,7 +61,12 @@ export class ResponseTurn {
     if (typeof before === "string") this.follow(before);
     else if (before !== undefined && before !== null) return bytes;
     this.stored = fields.store !== false;
-    this.items = itemsOf(input).map((item) => this.resolved(item));
+    const given = itemsOf(input);
+    this.items = given.map((item) => this.resolved(item));
+    // Words alike in a text: the body stays what it was.
+    if (this.previous === undefined && this.items.every((item, n) => item === given[n])) {
+      return bytes;
+    }
     const own = this.items.map((item) => JSON.stringify(item));
     const items = [conversationOf(this.previous), ...own].filter((one) => one !== "");
     const others = JSON.stringify(rest);
@@ -95,8 +100,9 @@ export class ResponseTurn {
     return this.previousId === undefined ? bytes : encoder.encode(JSON.stringify(response));
   }
 
-  /** Holds a response that came to a good end. */
+  /** Holds a response that came to a good end; the first end counts. */
   keep(response: Fields): void {
+    if (this.status !== undefined) return;
     this.status = typeof response.status === "string" ? response.status : "failed";
     const scope = this.wantsStore() ? this.scopes.tenant : this.scopes.connection;
     const { id } = response;

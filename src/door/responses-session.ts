@@ -151,12 +151,14 @@ export class ResponsesSession extends SocketSession {
   }
 
   private ended(lane: Lane, work: Work, turn: ResponseTurn, response: Fields | undefined): void {
-    if (response === undefined) {
+    if (response === undefined || turn.status === "failed") {
       turn.failed();
       this.steering.refused(work.steers, lane.id);
-    } else if (turn.status !== "failed") this.remember(String(response.id), work.body.store);
-    const steers = response === undefined ? [] : this.steering.ended(response, lane.id);
-    if (steers.length > 0) lane.queue.unshift(successorOf(work, response as Fields, steers));
+    } else {
+      this.remember(String(response.id), work.body.store);
+      const steers = this.steering.ended(response, lane.id);
+      if (steers.length > 0) lane.queue.unshift(successorOf(work, response, steers));
+    }
     lane.turn = undefined;
     this.next(lane);
   }

@@ -43,7 +43,8 @@ export class ResponseStore {
 
   constructor({ bytes, ttlMs, clock }: ResponseStoreOptions) {
     this.cache = new LRUCache({
-      maxSize: bytes,
+      // 0 would mean no bound: with 1 nothing is small enough to be kept.
+      maxSize: Math.max(bytes, 1),
       sizeCalculation: (entry) => entry.bytes,
       ttl: ttlMs,
       updateAgeOnGet: true,

@@ -66,5 +66,8 @@ describe("responses that may be continued", () => {
     one.put("a", held("large", undefined, 100_000));
     expect(one.get("a", "large")).toBeUndefined();
     expect(one.item("a", "msg_large")).toBeUndefined();
+    const { store: none } = store(0);
+    none.put("a", held("r1"));
+    expect(none.size).toBe(0);
   });
 });

@@ -63,7 +63,7 @@ const TOOLS = chat(
 );
 
 describe("chat to responses", () => {
-  it("puts each thing that is said into an item of its own, and the whole into the last event", () => {
+  it("puts what is said into items of their own, and the whole into the last event", () => {
     const { out } = translate(CHAT, RESPONSES, TOOLS, { instructions: "Be brief.", store: false });
     const events = eventsOf(out);
     expect(events.map(({ sequence_number: number }) => number)).toEqual([...events.keys()]);

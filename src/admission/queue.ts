@@ -38,7 +38,7 @@ export interface QueueHost<Flight> {
   waiting(row: Row, tokens: Tokens): void;
   /** Nothing waits anywhere: the count begins anew. */
   clearWaiting(): void;
-  /** A request that cannot start now: the error when it had better not wait here. */
+  /** The error when a request had better not run here, whether it could start now or not. */
   declines?(task: Task, decision: Decision): GridError | undefined;
   /** Why nobody can take it, as the error for the caller. */
   refuse(task: Task, decision: Decision): GridError;
@@ -143,8 +143,10 @@ export class WaitQueue<Flight> {
     const decision = this.host.decide(task, tried);
     if (decision.row < 0) throw this.host.refuse(task, decision);
     if (this.tickets.length > 0) return this.join(task, tried, decision, nowMs, onWait);
-    if (this.host.canStart(decision.row, decision.uncachedTokens))
+    this.giveBack(task, decision);
+    if (this.host.canStart(decision.row, decision.uncachedTokens)) {
       return this.host.start(task, decision);
+    }
     this.check(task, decision, nowMs);
     const ticket = new Ticket<Flight>(task, tried);
     ticket.place(decision, this.round);
@@ -228,16 +230,23 @@ export class WaitQueue<Flight> {
     const starts = decision.row >= 0 && this.isNext(decision.row, decision.uncachedTokens);
     for (let at = place; at < tickets.length; at++) this.count(tickets[at] as Ticket<Flight>);
     if (decision.row < 0) throw host.refuse(task, decision);
+    this.giveBack(task, decision);
     if (starts) return this.start(task, decision);
     this.check(task, decision, nowMs);
     ticket.place(decision, this.round);
     return this.enter(ticket, place, nowMs, onWait);
   }
 
-  /** @throws GridError when it had better not wait here, or finds no room */
-  private check(task: Task, decision: Decision, nowMs: Millis): void {
-    const declined = this.host.declines?.(task, decision) ?? tooLate(task, decision, nowMs);
+  /** @throws GridError when its sender has a better place: a start here may be late, too */
+  private giveBack(task: Task, decision: Decision): void {
+    const declined = this.host.declines?.(task, decision);
     if (declined !== undefined) throw declined;
+  }
+
+  /** @throws GridError when it would be too late here, or finds no room */
+  private check(task: Task, decision: Decision, nowMs: Millis): void {
+    const late = tooLate(task, decision, nowMs);
+    if (late !== undefined) throw late;
     const { queueLength, queueBytes } = this.limits;
     const fits = (this.lengths[classOf(task)] as number) < queueLength;
     if (fits && this.bytes + task.body.length <= queueBytes) return;

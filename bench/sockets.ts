@@ -101,6 +101,8 @@ async function started(
     endpoints: [{ id: "clock", url: engine, models: ["clock"], maxInFlight: 100_000 }],
     limits: { connections: 3 * options.sockets + 1_000, queueLength: 65_536 },
     poll: { intervalMs: 1_000, successesToUp: 1 },
+    // A thousand connections to the engine begin at once.
+    timeouts: { connectMs: 10_000 },
   };
   const file = join(folder, "pop.json");
   writeFileSync(file, JSON.stringify(config));

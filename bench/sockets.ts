@@ -71,6 +71,7 @@ function streamOn(socket: WebSocket, options: SocketOptions, into: Samples): Pro
   const { chunks, gapMs } = options;
   let before = Number.NaN;
   return new Promise((resolve, reject) => {
+    socket.removeAllListeners();
     socket.on("close", () => reject(new Error("a socket was closed")));
     socket.on("message", (bytes: Buffer) => {
       const nowMs = monotonicMs();
@@ -100,6 +101,8 @@ async function started(
     endpoints: [{ id: "clock", url: engine, models: ["clock"], maxInFlight: 100_000 }],
     limits: { connections: 3 * options.sockets + 1_000, queueLength: 65_536 },
     poll: { intervalMs: 1_000, successesToUp: 1 },
+    // A thousand connections to the engine begin at once.
+    timeouts: { connectMs: 10_000 },
   };
   const file = join(folder, "pop.json");
   writeFileSync(file, JSON.stringify(config));
@@ -115,22 +118,19 @@ export async function measureSockets(options: SocketOptions): Promise<SocketFigu
   try {
     const [upstream, pop, base] = await started(options, folder);
     running.push(upstream, pop);
-    // A first round, so that what is compiled and grown once does not count per socket.
-    const first = await openAll(base, Math.ceil(options.sockets / 4));
-    const warm: Samples = { gaps: [], delays: [] };
-    await Promise.all(first.map((socket) => streamOn(socket, { ...options, chunks: 4 }, warm)));
-    for (const socket of first) socket.removeAllListeners("close");
-    await closeAll(first);
     await sleep(options.settleMs);
     const bareMb = rssMb(pop.pid);
+    // With all that a young process compiles and grows on the way: the most that one can cost.
     const sockets = await openAll(base, options.sockets);
     await sleep(options.settleMs);
     const idleMb = rssMb(pop.pid) - bareMb;
+    const warm: Samples = { gaps: [], delays: [] };
+    await Promise.all(sockets.map((socket) => streamOn(socket, { ...options, chunks: 4 }, warm)));
     const samples: Samples = { gaps: [], delays: [] };
     const cpuBefore = cpuUs(pop.pid);
     await Promise.all(sockets.map((socket) => streamOn(socket, options, samples)));
     const cpu = cpuUs(pop.pid) - cpuBefore;
-    for (const socket of sockets) socket.removeAllListeners("close");
+    for (const socket of sockets) socket.removeAllListeners();
     await closeAll(sockets);
     const { gaps, delays } = samples;
     return {

@@ -97,7 +97,7 @@ describe("check", () => {
   test("says that a good file is fine", async () => {
     const { code, output } = await run(["check", EXAMPLE]);
     expect(code).toBe(0);
-    expect(output).toContain("fine, PoP berlin-1 (edge), 3 endpoints");
+    expect(output).toContain("fine, PoP berlin-1 (edge), 5 endpoints");
   });
 
   test("names every problem of a bad one with its line, also before serving", async () => {

@@ -6,10 +6,9 @@
 import { chunkLimit, words } from "./columns";
 import { clearDigest } from "./digest";
 import { stopFeed } from "./feed";
-import { dropAll, enqueue, forgetQueue, limitOf, makeRoom, reserve, setLimit, shrink, touch }
-  from "./mirror";
-import { bucketCount, entryHash, entryHolders, find, hashAt, hold, holds, insert, release, stamp }
-  from "./prefix";
+import { dropAll, enqueue, forgetUses, makeRoom, reserve, shrink, touch } from "./mirror";
+import { bucketCount, find, hashAt, hold, holds, insert, release, stamp } from "./prefix";
+import { limitOf, setLimit } from "./recency";
 
 let clock: f64 = 0;
 
@@ -31,7 +30,7 @@ function learnOne(hash: u64, row: u32, limit: u32, time: f64): void {
   }
   if (limit !== 0) {
     makeRoom(row);
-    reserve(row);
+    reserve();
     // Making room may have freed the entry that was found.
     entry = find(hash);
   }
@@ -64,23 +63,23 @@ export function clearRow(row: u32): void {
   }
 }
 
-/** Bounds what a row may hold; 0 = unknown. What is held before a first bound queues anyhow. */
+/** Bounds what a row may hold; 0 = unknown. What is held before counts as used now. */
 export function setRowChunks(row: u32, limit: u32): void {
   const before = limitOf(row);
   setLimit(row, limit);
   if (limit === 0) {
-    forgetQueue(row);
+    forgetUses(row);
     return;
   }
   if (before === 0) adopt(row);
-  shrink(row);
+  shrink(row, limit);
 }
 
 function adopt(row: u32): void {
   const total = bucketCount() << 3;
   for (let entry: u32 = 0; entry < total; ++entry) {
     if (!holds(entry, row)) continue;
-    reserve(row);
+    reserve();
     // Making place may have cost this very entry.
     if (holds(entry, row)) enqueue(row, entry);
   }

@@ -5,28 +5,24 @@
  * up its oldest entry: no tombstones, no rehash, no growth. The bucket is named by the 24 bits that
  * digests carry, so that chunks which a digest cannot tell apart stand side by side.
  *
- *     bucket ┌──────────────┬──────────────┬────────────────────────┬────────────────────────┐
- *            │ hash u64 × 8 │ stamp f64× 8 │ holders u64[words] × 8 │ recent u64[words] × 8  │
- *            └──────────────┴──────────────┴────────────────────────┴────────────────────────┘
- *     hash 0 = empty; recent = touched since the row's mirror last looked (mirror.ts)
- *
- *     row record u32 × 8: held, limit, slots, segments, head, tail, headPos, tailPos
+ *     bucket ┌──────────────┬──────────────┬───────────────┬───────┬────────────────────────┐
+ *            │ hash u64 × 8 │ stamp f64× 8 │ uses u32 × 8  │ empty │ holders u64[words] × 8 │
+ *            └──────────────┴──────────────┴───────────────┴───────┴────────────────────────┘
+ *     hash 0 = empty; uses = first of the entry's uses by mirrored rows + 1 (recency.ts)
  */
 import { chain, place, rows, textWindow, words } from "./columns";
 import { isFed, note } from "./feed";
+import { ROW_BYTES, USES_PER_BUCKET, USE_BYTES, layoutUses, limitOf, removeUse, rowRecord }
+  from "./recency";
 
-export const HEADER: usize = 128;
-/** An entry's number has 24 bits in a mirror's slot. */
+export const HEADER: usize = 192;
+const USES: usize = 128;
 const BUCKETS_MAX: u64 = 1 << 21;
 const BUCKETS_MIN: u64 = 16;
-export const SEGMENT_BYTES: usize = 256;
-const ROW_BYTES: usize = 32;
 
 let buckets: u64 = 0;
 let bucketsAt: usize = 0;
 let bucketBytes: usize = 0;
-let rowsAt: usize = 0;
-export let segmentsAt: usize = 0;
 
 let entries: u32 = 0;
 let evicted: f64 = 0;
@@ -34,14 +30,13 @@ let heldPairs: u32 = 0;
 
 /** Places the tables under the byte cap. False: the cap is too small to hold anything. */
 export function layoutIndex(indexBytes: u64): bool {
-  bucketBytes = HEADER + <usize>words * 128;
+  bucketBytes = HEADER + (<usize>words << 6);
   const fixed = <u64>rows * ROW_BYTES;
-  const each = <u64>bucketBytes + SEGMENT_BYTES;
+  const each = <u64>bucketBytes + USES_PER_BUCKET * USE_BYTES;
   buckets = indexBytes < fixed ? 0 : min<u64>((indexBytes - fixed) / each, BUCKETS_MAX);
   if (buckets < BUCKETS_MIN) return false;
-  rowsAt = place(<usize>rows * ROW_BYTES);
   bucketsAt = place(<usize>buckets * bucketBytes);
-  segmentsAt = place(<usize>buckets * SEGMENT_BYTES);
+  layoutUses(<u32>buckets * USES_PER_BUCKET);
   return true;
 }
 
@@ -53,12 +48,6 @@ export function bucketCount(): u32 {
 @inline
 export function hashAt(chunk: u32): u64 {
   return load<u64>(chain + ((<usize>chunk) << 3));
-}
-
-// @ts-ignore: decorator
-@inline
-export function rowRecord(row: u32): usize {
-  return rowsAt + (<usize>row) * ROW_BYTES;
 }
 
 // @ts-ignore: decorator
@@ -100,9 +89,9 @@ export function entryHolders(entry: u32): usize {
   return bucketAt(entry >> 3) + HEADER + (<usize>(entry & 7) * words << 3);
 }
 
-/** Distance from an entry's holders to its recent bits. */
-export function recentOffset(): usize {
-  return <usize>words << 6;
+/** Where an entry's first use by a mirrored row stands. */
+export function entryUses(entry: u32): usize {
+  return bucketAt(entry >> 3) + USES + (<usize>(entry & 7) << 2);
 }
 
 export function stamp(entry: u32, time: f64): void {
@@ -126,11 +115,10 @@ export function hold(entry: u32, row: u32): void {
 /** The row does not hold the entry any more; an entry that nobody holds is free. */
 export function release(entry: u32, row: u32): void {
   if (isFed(row)) noteChange(entry, row, false);
+  if (limitOf(row) !== 0) removeUse(entryUses(entry), row);
   const at = entryHolders(entry);
   const own = at + ((row >> 6) << 3);
-  const keep = ~((<u64>1) << (row & 63));
-  store<u64>(own, load<u64>(own) & keep);
-  store<u64>(own + recentOffset(), load<u64>(own + recentOffset()) & keep);
+  store<u64>(own, load<u64>(own) & ~((<u64>1) << (row & 63)));
   const record = rowRecord(row);
   store<u32>(record, load<u32>(record) - 1);
   --heldPairs;
@@ -169,12 +157,12 @@ function evict(entry: u32): void {
     for (; bits !== 0; bits &= bits - 1) {
       const row = (word << 6) + <u32>ctz(bits);
       if (isFed(row)) noteChange(entry, row, false);
+      if (limitOf(row) !== 0) removeUse(entryUses(entry), row);
       const record = rowRecord(row);
       store<u32>(record, load<u32>(record) - 1);
     }
   }
   memory.fill(at, 0, words << 3);
-  memory.fill(at + recentOffset(), 0, words << 3);
   store<u64>(entryHash(entry), 0);
   --entries;
   evicted += 1;
@@ -227,7 +215,10 @@ export function indexStat(which: i32): f64 {
   switch (which) {
     case 0: return <f64>entries;
     case 1: return <f64>(buckets * 8);
-    case 2: return <f64>(<u64>rows * ROW_BYTES + buckets * (<u64>bucketBytes + SEGMENT_BYTES));
+    case 2: {
+      const each = <u64>bucketBytes + USES_PER_BUCKET * USE_BYTES;
+      return <f64>(<u64>rows * ROW_BYTES + buckets * each);
+    }
     case 3: return evicted;
     case 4: return <f64>heldPairs;
     default: return 0;

@@ -17,6 +17,7 @@ const TOKENS = 400;
 const ROUNDS = 7;
 const OPTIONS: WriterOptions = {
   ...{ model: "m", id: "r", createdS: 1, usage: false, promptTokens: 9, version: "2026-10-21" },
+  asked: {},
 };
 const encoder = new TextEncoder();
 

@@ -23,6 +23,16 @@ export interface RawSocket {
   terminate?(): void;
 }
 
+/** With its events, as the standard has them; `onpong` where the adapter hears of it. */
+export interface StandardRaw extends RawSocket {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: unknown;
+  onpong?: (() => void) | null;
+}
+
+type Opened = (socket: DoorSocket) => SocketListener;
+
 const OPEN = 1;
 /** Bytes of a reason that fit into a close frame (RFC 6455, 5.5). */
 const REASON_BYTES_MAX = 123;
@@ -47,7 +57,7 @@ export class StandardSocket implements DoorSocket {
   constructor(raw: RawSocket, terms: SocketTerms) {
     this.raw = raw;
     this.terms = terms;
-    this.protocol = raw.protocol;
+    this.protocol = terms.protocol ?? "";
     raw.binaryType = "arraybuffer";
   }
 
@@ -67,13 +77,16 @@ export class StandardSocket implements DoorSocket {
 
   send(message: string | Uint8Array): boolean {
     if (!this.open) return true;
-    this.raw.send(message as string | Uint8Array<ArrayBuffer>);
     const { bufferBytes } = this.terms;
-    const buffered = this.bufferedBytes;
-    if (buffered <= bufferBytes) return true;
-    // Nobody holds back: a client that reads too slowly must not cost without bound.
-    if (buffered > 2 * bufferBytes) this.cut();
-    else this.drain ??= setTimeout(this.lookForRoom, DRAIN_LOOK_MS);
+    // Nobody holds back: a client that reads too slowly must not cost without bound. One long
+    // message on its own is no offence, however long.
+    if (this.bufferedBytes > 2 * bufferBytes) {
+      this.cut();
+      return false;
+    }
+    this.raw.send(message as string | Uint8Array<ArrayBuffer>);
+    if (this.bufferedBytes <= bufferBytes) return true;
+    this.drain ??= setTimeout(this.lookForRoom, DRAIN_LOOK_MS);
     return false;
   }
 
@@ -144,6 +157,49 @@ export class StandardSocket implements DoorSocket {
       this.drain = setTimeout(this.lookForRoom, DRAIN_LOOK_MS);
     } else this.listener?.onDrain();
   };
+}
+
+/** All sockets of the doors, so that none outlives the PoP. */
+export class OpenSockets {
+  private readonly open = new Set<DoorSocket>();
+
+  add(socket: DoorSocket): void {
+    this.open.add(socket);
+  }
+
+  delete(socket: DoorSocket): void {
+    this.open.delete(socket);
+  }
+
+  /** Ends all; a client gets `graceMs` to agree. Resolves when none is left. */
+  async close(graceMs = 500): Promise<void> {
+    for (const socket of this.open) socket.close(SOCKET_CLOSE.goingAway, "the PoP stops");
+    const endMs = performance.now() + graceMs;
+    while (this.open.size > 0 && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    for (const socket of this.open) socket.cut();
+  }
+}
+
+/** Makes an open socket with standard events a door's. */
+export function attachDoor(
+  raw: StandardRaw,
+  terms: SocketTerms,
+  opened: Opened,
+  sockets: OpenSockets,
+): void {
+  const socket = new StandardSocket(raw, terms);
+  sockets.add(socket);
+  raw.onmessage = ({ data }) => socket.received(data);
+  raw.onpong = () => socket.heard();
+  // What went wrong follows as a close.
+  raw.onerror = () => {};
+  raw.onclose = ({ code, reason }) => {
+    sockets.delete(socket);
+    socket.ended(code, reason);
+  };
+  socket.begin(opened(socket));
 }
 
 /** Cut at a character, not within one. */

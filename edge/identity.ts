@@ -17,6 +17,7 @@ import {
 import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
+  type Certificate,
   issueCertificate,
   Keyring,
   type Nid,
@@ -41,6 +42,19 @@ export interface Identity {
   warnings: string[];
   persistedEpoch: number;
   saveEpoch(epoch: number): void;
+}
+
+/** Where an identity is kept; names are those of the config: files, or bindings of a worker. */
+export interface IdentityStore {
+  /** @throws IdentityError when there is no such text. */
+  text(name: string, what: string): string;
+  /** The name as people find it. */
+  place(name: string): string;
+  /** True when others than its owner can read it. */
+  exposed(name: string): boolean;
+  /** Undefined when there is none yet. */
+  epoch(name: string | undefined): string | undefined;
+  saveEpoch(name: string | undefined, text: string): void;
 }
 
 const CERTIFICATE = "GRIDPOINT CERTIFICATE";
@@ -155,20 +169,34 @@ export function readText(file: string, what: string): string {
   }
 }
 
+/** Files, against `folder`. */
+export function diskStore(folder: string): IdentityStore {
+  const place = (name: string) => resolve(folder, name);
+  return {
+    place,
+    text: (name, what) => readText(place(name), what),
+    exposed: (name) => (statSync(place(name)).mode & 0o077) !== 0,
+    epoch: (name) => (name === undefined ? undefined : readEpoch(place(name))),
+    saveEpoch: (name, text) => {
+      if (name !== undefined) writeWhole(place(name), text);
+    },
+  };
+}
+
 /**
  * The identity that a config names.
- * @param folder Against which relative file names are read.
  * @throws IdentityError
  */
-export function loadIdentity(config: GossipConfig, pop: string, folder: string): Identity {
+export function loadIdentity(config: GossipConfig, pop: string, store: IdentityStore): Identity {
   const nowS = Math.floor(Date.now() / 1000);
   const identity =
     config.sharedKey === undefined
-      ? issuedIdentity(config, pop, folder, nowS)
+      ? issuedIdentity(config, pop, store, nowS)
       : sharedIdentity(config, pop);
-  const file = config.epochFile ?? (config.key === undefined ? undefined : `${config.key}.epoch`);
-  const path = file === undefined ? undefined : resolve(folder, file);
-  return { ...identity, persistedEpoch: readEpoch(path), saveEpoch: (epoch) => write(path, epoch) };
+  const name = config.epochFile ?? (config.key === undefined ? undefined : `${config.key}.epoch`);
+  const persistedEpoch = epochOf(store.epoch(name), name);
+  const saveEpoch = (epoch: number) => store.saveEpoch(name, `${epoch}\n`);
+  return { ...identity, persistedEpoch, saveEpoch };
 }
 
 type Loaded = Omit<Identity, "persistedEpoch" | "saveEpoch">;
@@ -188,13 +216,18 @@ function sharedIdentity(config: GossipConfig, pop: string): Loaded {
   return { nid, certificate, publicKey: none, keyring, notAfterS, warnings };
 }
 
-function issuedIdentity(config: GossipConfig, pop: string, folder: string, nowS: number): Loaded {
-  const [keyFile, certificateFile, rootsFile] = [config.key, config.certificate, config.roots].map(
-    (file) => resolve(folder, file as string),
-  );
-  const privateKey = privateKeyOf(readText(keyFile, "gossip.key"), keyFile);
-  const bytes = certificateBytes(readText(certificateFile, "gossip.certificate"), certificateFile);
-  const roots = rootKeys(readText(rootsFile, "gossip.roots"), rootsFile);
+function issuedIdentity(
+  config: GossipConfig,
+  pop: string,
+  store: IdentityStore,
+  nowS: number,
+): Loaded {
+  const names = [config.key, config.certificate, config.roots] as [string, string, string];
+  const [keyFile, certificateFile, rootsFile] = names.map(store.place);
+  const read = (at: number, what: string) => store.text(names[at], what);
+  const privateKey = privateKeyOf(read(0, "gossip.key"), keyFile);
+  const bytes = certificateBytes(read(1, "gossip.certificate"), certificateFile);
+  const roots = rootKeys(read(2, "gossip.roots"), rootsFile);
   const keyring = new Keyring(config.grid, ed25519Signer(privateKey), roots);
   const { certificate } = parsedCertificate(bytes, certificateFile);
   const again = `issue it anew: gridpoint ca issue --pop ${pop}`;
@@ -217,7 +250,7 @@ function issuedIdentity(config: GossipConfig, pop: string, folder: string, nowS:
   if (certificate.nid !== nid) {
     throw new IdentityError(`${certificateFile} was issued for another PoP than pop.id "${pop}"`);
   }
-  const warnings = warningsOf(keyFile, certificate.notAfterS, nowS);
+  const warnings = warningsOf(store.exposed(names[0]) ? keyFile : undefined, certificate, nowS);
   const { publicKey, notAfterS } = certificate;
   return { nid, certificate: bytes, publicKey, keyring, notAfterS, warnings };
 }
@@ -230,10 +263,10 @@ function parsedCertificate(bytes: Uint8Array, file: string) {
   }
 }
 
-function warningsOf(keyFile: string, notAfterS: number, nowS: number): string[] {
+function warningsOf(exposed: string | undefined, { notAfterS }: Certificate, nowS: number) {
   const warnings: string[] = [];
-  if ((statSync(keyFile).mode & 0o077) !== 0) {
-    warnings.push(`${keyFile} can be read by others than its owner; chmod 600 it`);
+  if (exposed !== undefined) {
+    warnings.push(`${exposed} can be read by others than its owner; chmod 600 it`);
   }
   if (notAfterS - nowS < SOON_S) warnings.push(`the certificate runs out at ${day(notAfterS)}`);
   return warnings;
@@ -243,24 +276,25 @@ export function day(unixS: number): string {
   return new Date(unixS * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** 0 when there is none yet. @throws IdentityError on a file with something else in it. */
-function readEpoch(file: string | undefined): number {
-  if (file === undefined) return 0;
-  let text: string;
+function readEpoch(file: string): string | undefined {
   try {
-    text = readFileSync(file, "utf8").trim();
+    return readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new IdentityError(`the epoch ${file} cannot be read: ${(error as Error).message}`);
   }
-  const epoch = Number(text);
-  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(epoch)) return epoch;
-  throw new IdentityError(`${file} holds no epoch; remove it to start from the clock`);
+}
+
+/** 0 when there is none yet. @throws IdentityError on a text with something else in it. */
+function epochOf(text: string | undefined, name: string | undefined): number {
+  if (text === undefined) return 0;
+  const epoch = Number(text.trim());
+  if (/^\d{1,16}$/.test(text.trim()) && Number.isSafeInteger(epoch)) return epoch;
+  throw new IdentityError(`${name} holds no epoch; remove it to start from the clock`);
 }
 
 /** Whole or not at all: a half-written epoch would stop the next start. */
-function write(file: string | undefined, epoch: number): void {
-  if (file === undefined) return;
-  writeFileSync(`${file}.new`, `${epoch}\n`, { mode: 0o600 });
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }

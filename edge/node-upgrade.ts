@@ -6,14 +6,8 @@ import { type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ServerOptions, WebSocketServer } from "ws";
 import type { Exchange } from "../src/grid/exchange.ts";
-import {
-  type DoorSocket,
-  SOCKET_CLOSE,
-  type SocketListener,
-  type SocketTerms,
-  type Upgrade,
-} from "../src/grid/socket.ts";
-import { offeredProtocols, StandardSocket } from "./door-socket.ts";
+import type { DoorSocket, SocketListener, SocketTerms, Upgrade } from "../src/grid/socket.ts";
+import { attachDoor, offeredProtocols, OpenSockets, type StandardRaw } from "./door-socket.ts";
 import { NodeExchange, targetOf } from "./node-exchange.ts";
 
 /** Small and dense messages: compression would cost memory per socket and invite bombs. */
@@ -34,8 +28,14 @@ export function isWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }
 
+/** This PoP takes no links now. */
+export function refuseUpgrade(socket: Duplex): void {
+  const status = "503 Service Unavailable";
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
 export class NodeUpgrades {
-  private readonly sockets = new Set<DoorSocket>();
+  private readonly sockets = new OpenSockets();
   private readonly handle: (exchange: Exchange) => void;
 
   /** @param handle a door: answers the exchange, or takes its `upgrade` */
@@ -50,14 +50,8 @@ export class NodeUpgrades {
     });
   }
 
-  /** Ends all sockets; a client gets `graceMs` to agree. Resolves when none is left. */
-  async close(graceMs = 500): Promise<void> {
-    for (const socket of this.sockets) socket.close(SOCKET_CLOSE.goingAway, "the PoP stops");
-    const endMs = performance.now() + graceMs;
-    while (this.sockets.size > 0 && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    for (const socket of this.sockets) socket.cut();
+  close(graceMs?: number): Promise<void> {
+    return this.sockets.close(graceMs);
   }
 
   private offer(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -92,19 +86,11 @@ export class NodeUpgrades {
       maxPayload: terms.messageBytes,
       handleProtocols: () => terms.protocol ?? false,
     });
-    server.handleUpgrade(incoming, stream, head, (raw) => {
-      const socket = new StandardSocket(raw as never, terms);
-      this.sockets.add(socket);
-      raw.on("message", (data, binary) => socket.received(binary ? data : String(data)));
-      raw.on("pong", () => socket.heard());
-      raw.on("ping", () => socket.heard());
-      // What went wrong, also a message too long, follows as a close.
-      raw.on("error", () => {});
-      raw.on("close", (code, reason) => {
-        this.sockets.delete(socket);
-        socket.ended(code, String(reason));
-      });
-      socket.begin(opened(socket));
+    server.handleUpgrade(incoming, stream, head, (peer) => {
+      const raw = peer as never as StandardRaw;
+      attachDoor(raw, terms, opened, this.sockets);
+      peer.on("pong", () => raw.onpong?.());
+      peer.on("ping", () => raw.onpong?.());
     });
   }
 }

@@ -1,31 +1,16 @@
 /**
- * Gridpoint on Node: an HTTP server whose requests become Exchanges, undici as Transport, the
- * kernel instantiated from the committed bytes. Everything else is `src/`.
+ * Gridpoint on Node: an HTTP server whose requests become Exchanges, undici as Transport, `ws` for
+ * sockets. Everything else is `src/`.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import kernelModule from "#kernel-module";
-import { createPop, type Exchange, type Log, type Pop } from "../src/index.ts";
-import type { PopConfig } from "../src/index.ts";
-import type { Fleet } from "../src/grid/fleet.ts";
-import type { KernelExports } from "../src/kernel/wasm.ts";
-import { createNodeFleet, type NodeFleet, type NodeFleetOptions } from "./mesh-node.ts";
+import type { Exchange, Pop, PopConfig } from "../src/index.ts";
+import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.ts";
+import { linkPath, nodeWays } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import { listen, makeServer } from "./node-server.ts";
 import { NodeUpgrades } from "./node-upgrade.ts";
-import { bufferedRandom } from "./random.ts";
-import { dialNode } from "./tcp-node.ts";
-import { loadTlsPair, renewTls, trustedAuthorities } from "./tls-files.ts";
-import { UndiciTransport } from "./transport-undici.ts";
-
-export interface ServedPop {
-  url: string;
-  pop: Pop;
-  reload(config: PopConfig): { changed: string[]; needsRestart: string[] };
-  /** Takes nothing new, waits for running requests (at most timeouts.drainMs). */
-  drain(): Promise<void>;
-  close(): Promise<void>;
-}
+import { loadTlsPair, renewTls } from "./tls-files.ts";
 
 /** The answer of a route is written by its Exchange; Hono wants something to hold. */
 const SENT = new Response(null);
@@ -35,66 +20,38 @@ const SENT = new Response(null);
  * @throws Error with code EADDRINUSE when the port is taken
  * @throws IdentityError when a file of the PoP's identity or of TLS is missing or does not fit
  */
-export async function serveNode(
-  config: PopConfig,
-  effects: { log: Log; fleet?: Fleet; folder?: string },
-): Promise<ServedPop> {
+export async function serveNode(config: PopConfig, effects: Effects): Promise<ServedPop> {
+  const { listen: place } = config;
   const { log, folder = "." } = effects;
-  const { listen: place, peers } = config;
   const pair = place.tls && loadTlsPair(place.tls, folder);
-  const ca = peers.ca === undefined ? undefined : trustedAuthorities(peers.ca, folder);
-  const clock = () => performance.now();
-  const rng = bufferedRandom();
-  const gossip = joinGrid(config, { clock, rng, log, folder, ca });
-  const transport = new UndiciTransport(ca === undefined ? {} : { ca });
-  const pop = createPop(config, {
-    ...{ clock, rng, log },
-    fleet: gossip?.fleet ?? effects.fleet,
-    transport,
-    dial: dialNode,
-    kernelExports: () =>
-      new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports,
-  });
+  const assembled = assemblePop(config, effects, nodeWays(config, effects));
+  const { pop, gossip } = assembled;
   const server = makeServer(config, pair);
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
-  const upgrades = new NodeUpgrades(server, gossip?.link, (exchange) => enter(pop, exchange));
+  const link = effects.link ?? (gossip && linkPath(gossip));
+  const upgrades = new NodeUpgrades(server, link, (exchange) => enter(pop, exchange));
   try {
     await listen(server, place.host, place.port);
   } catch (error) {
-    await pop.close();
-    await gossip?.close();
-    await transport.close();
+    await assembled.close();
     throw error;
   }
-  const { port } = server.address() as AddressInfo;
-  const host = place.host.includes(":") ? `[${place.host}]` : place.host;
-  const url = `${pair === undefined ? "http" : "https"}://${host}:${port}`;
   const renewal = place.tls && pair && renewTls(server as never, place.tls, folder, pair, log);
-  gossip?.start(config.peers.url ?? url);
-  pop.announce(url);
   return {
-    url,
+    url: assembled.listening(localUrl(place, (server.address() as AddressInfo).port)),
     pop,
     reload: (next) => pop.reload(next),
     drain: () => drain(server, pop),
     close: async () => {
       clearInterval(renewal?.timer);
-      await pop.close();
-      await gossip?.close();
+      await assembled.close();
       await upgrades.close();
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await transport.close();
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Links that were passed on live as long as the process that has them, and count here.
+      if (effects.link === undefined) await closed;
     },
   };
-}
-
-function joinGrid(
-  config: PopConfig,
-  effects: Omit<NodeFleetOptions, "pop" | "config">,
-): NodeFleet | undefined {
-  if (config.gossip === undefined) return undefined;
-  return createNodeFleet({ pop: config.pop.id, config: config.gossip, ...effects });
 }
 
 function handle(pop: Pop, incoming: IncomingMessage, outgoing: ServerResponse): void {

@@ -11,16 +11,18 @@ import { type Command, helpText, parseCommandLine, UsageError } from "./cli-opti
 import { type LoadedConfig, loadConfig, problemText, watchConfig } from "./config-file.ts";
 import { createLog } from "./log.ts";
 import { IdentityError } from "./identity.ts";
-import type { ServedPop } from "./node.ts";
+import { memberNumber, memberStop } from "./process-messages.ts";
+import type { Serve, ServedPop } from "./assemble.ts";
 
 const COMMAND: Command = {
-  usage: "gridpoint serve --config FILE [--check] [--host HOST] [--port PORT]",
+  usage: "gridpoint serve --config FILE [--check] [--host HOST] [--port PORT] [--processes N]",
   summary: "Runs one PoP from a YAML or JSON config.",
   options: {
     config: { type: "string", short: "c", value: "FILE", help: "the config; watched for changes" },
     check: { type: "boolean", help: "check the config and exit: 0 fine, 1 not" },
     host: { type: "string", value: "HOST", help: "listen there, whatever the config says" },
     port: { type: "string", short: "p", value: "PORT", help: "likewise; 0 takes a free port" },
+    processes: { type: "string", value: "N", help: "serve with N processes on one port (1)" },
   },
   notes: [
     "SIGHUP, or a change of the file, reloads it; a bad file is logged and the old config stays.",
@@ -37,13 +39,32 @@ export async function runServe(args: string[]): Promise<number> {
   const file = line.text("config");
   if (file === undefined) throw new UsageError("--config FILE is missing.");
   const listen = { host: line.text("host"), port: line.count("port", 0, 65_535) };
+  const processes = line.count("processes", 1, PROCESSES_MAX) ?? 1;
+  if (processes > 1 && ("Bun" in globalThis || "Deno" in globalThis)) {
+    throw new UsageError("--processes needs Node. Here, run one PoP per core, or leave it out.");
+  }
   if (line.flag("check")) return await checkFile(file, false);
+  raiseBunLimit();
   const loaded = await loadConfig(file, process.env);
   if (!loaded.ok) {
     printProblems(loaded);
     return 1;
   }
-  return await serve(file, loaded, listen);
+  return await serve(file, loaded, listen, processes);
+}
+
+const PROCESSES_MAX = 64;
+const BUN_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
+
+/**
+ * Bun sends at most 256 requests at once unless its environment says otherwise when it starts: the
+ * streams of a PoP would queue there. Where it was not said, this process becomes one where it was.
+ */
+function raiseBunLimit(): void {
+  if (!("Bun" in globalThis) || process.env[BUN_LIMIT] !== undefined) return;
+  const { execPath, execArgv, argv, env } = process;
+  const line = [execPath, ...execArgv, ...argv.slice(1)];
+  process.execve?.(execPath, line, { ...(env as Record<string, string>), [BUN_LIMIT]: "65336" });
 }
 
 interface ListenOverride {
@@ -55,14 +76,18 @@ async function serve(
   file: string,
   loaded: LoadedConfig & { ok: true },
   override: ListenOverride,
+  processes: number,
 ): Promise<number> {
   let config = withListen(loaded.config, override);
   let write = createLog(config.log);
   const log: Log = (level, event, facts) => write(level, event, facts);
-  const server = await listenOrExplain(config, log, dirname(file));
+  const member = memberNumber() !== undefined;
+  const server = await listenOrExplain(config, log, dirname(file), processes);
   if (server === undefined) return 1;
-  process.stdout.write(`gridpoint listening on ${server.url}\n`);
-  warnOfOpenDoors(config, log);
+  if (!member) {
+    process.stdout.write(`gridpoint listening on ${server.url}\n`);
+    warnOfOpenDoors(config, log);
+  }
   const watcher = watchConfig(file, process.env, loaded.hash, (changed) => {
     const next = reload(server, changed, override, log);
     if (next === undefined) return;
@@ -71,7 +96,7 @@ async function serve(
   });
   const hangup = () => watcher.force();
   process.on("SIGHUP", hangup);
-  await stopSignal(log);
+  await (member ? memberStop() : stopSignal(log));
   watcher.close();
   process.off("SIGHUP", hangup);
   await drainAndClose(server, config.timeouts.drainMs, log);
@@ -89,17 +114,29 @@ export async function listenOrExplain(
   config: PopConfig,
   log: Log,
   folder = ".",
+  processes = 1,
 ): Promise<ServedPop | undefined> {
-  const { serveNode } = await import("./node.ts");
+  const listen = await adapter(processes);
   try {
-    return await serveNode(config, { log, folder });
+    return await listen(config, { log, folder });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const text = error instanceof IdentityError ? error.message : listenFault(config.listen, code);
     if (text === undefined) throw error;
+    // The process in front has heard it, and says it once.
+    if (memberNumber() !== undefined) return undefined;
     process.stderr.write(`gridpoint: ${text}\n`);
     return undefined;
   }
+}
+
+/** The adapter of the runtime that runs this. */
+async function adapter(processes: number): Promise<Serve> {
+  if ("Bun" in globalThis) return (await import("./bun.ts")).serveBun;
+  if ("Deno" in globalThis) return (await import("./deno.ts")).serveDeno;
+  if (memberNumber() !== undefined) return (await import("./process-member.ts")).serveMember;
+  if (processes > 1) return (await import("./processes.ts")).serveProcesses(processes);
+  return (await import("./node.ts")).serveNode;
 }
 
 /** What a person can do about a socket that cannot be had; undefined when it is another fault. */

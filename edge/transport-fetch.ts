@@ -37,16 +37,20 @@ class FetchCall implements OutCall {
   private readonly request: OutRequest;
   private readonly out: OutHandler;
   private readonly controller = new AbortController();
+  /** It may go out on a connection that has carried another. */
+  private readonly reused: boolean;
   private done = false;
   private headSeen = false;
   private wake: (() => void) | undefined;
 
-  constructor(request: OutRequest, out: OutHandler) {
+  constructor(request: OutRequest, out: OutHandler, reused: boolean) {
     this.request = request;
     this.out = out;
+    this.reused = reused;
   }
 
-  async run(fetcher: Fetch): Promise<void> {
+  /** True: it came to its end, and its connection can carry another. */
+  async run(fetcher: Fetch): Promise<boolean> {
     try {
       const { origin, path, method, headers, body } = this.request;
       const response = await fetcher(origin + path, {
@@ -56,15 +60,17 @@ class FetchCall implements OutCall {
         redirect: "manual",
         signal: this.controller.signal,
       });
-      if (this.done) return;
+      if (this.done) return false;
       this.headSeen = true;
       this.out.onHead(response.status, headersOf(response));
       if (response.body !== null) await this.pump(response.body.getReader());
-      if (this.done) return;
+      if (this.done) return false;
       this.done = true;
       this.out.onEnd();
+      return true;
     } catch (error) {
       this.fail(error);
+      return false;
     }
   }
 
@@ -87,7 +93,7 @@ class FetchCall implements OutCall {
     const text = `${errorCodeOf(root)} ${root instanceof Error ? root.message : String(root)}`;
     const started = this.headSeen || !NOT_CONNECTED.test(text);
     this.controller.abort(error);
-    this.out.onError(transportError(root, this.request, started, this.headSeen, false));
+    this.out.onError(transportError(root, this.request, started, this.headSeen, this.reused));
   }
 
   abort(reason: GridError): void {
@@ -108,6 +114,11 @@ class FetchCall implements OutCall {
 export class FetchTransport implements Transport {
   private readonly fetcher: Fetch;
   private readonly calls = new Set<FetchCall>();
+  /**
+   * Origins whose last call ended well: the platform probably keeps a connection to them. A call
+   * that breaks before the head may have found it just closed; the next one will not.
+   */
+  private readonly kept = new Set<string>();
   private closed = false;
 
   /** @param fetcher the platform's fetch unless another is given */
@@ -116,16 +127,22 @@ export class FetchTransport implements Transport {
   }
 
   send(request: OutRequest, handler: OutHandler): OutCall {
-    const call = new FetchCall(request, handler);
+    const { origin } = request;
+    const call = new FetchCall(request, handler, this.kept.has(origin));
     const fetcher = this.closed ? refuse : this.fetcher;
     this.calls.add(call);
-    const gone = () => this.calls.delete(call);
-    call.run(fetcher).then(gone, gone);
+    void call.run(fetcher).then((ended) => {
+      this.calls.delete(call);
+      if (ended) this.kept.add(origin);
+      else this.kept.delete(origin);
+    });
     return call;
   }
 
-  /** Nothing to do: the platform owns the idle connections. */
-  forget(_origin: string): void {}
+  /** The platform owns the idle connections. */
+  forget(origin: string): void {
+    this.kept.delete(origin);
+  }
 
   async close(): Promise<void> {
     this.closed = true;

@@ -18,6 +18,8 @@ import {
   region,
 } from "./config-endpoint.ts";
 import { Gossip, type GossipConfig } from "./config-gossip.ts";
+import { ResponsesSection, SocketsSection } from "./config-sockets.ts";
+import type { ResponsesConfig, SocketsConfig } from "./config-sockets.ts";
 import { type Environment, fillFromEnvironment, type Problem } from "./environment.ts";
 import type { LogLevel } from "./grid/effects.ts";
 import { type EndpointSpec, type Tier, TIERS } from "./grid/endpoint.ts";
@@ -66,6 +68,8 @@ export interface PopConfig {
     keepAliveCommentMs: number;
     drainMs: number;
   };
+  sockets: SocketsConfig;
+  responses: ResponsesConfig;
   slo: { ttftMs: number; itlMs: number };
   kernel: KernelOptions;
   weights: Weights;
@@ -273,6 +277,8 @@ const Config = knob.section({
   auth: Auth,
   limits: Limits,
   timeouts: Timeouts,
+  sockets: SocketsSection,
+  responses: ResponsesSection,
   slo: Slo,
   kernel: Kernel,
   weights: WeightsSection,

@@ -1,5 +1,5 @@
 /** What the grid says in the headers of an answer, good or bad. Part of `pop.ts`. */
-import { replyError } from "./door/app.ts";
+import { replyError } from "./door/reply.ts";
 import { errorEvent, nameRequest } from "./door/error-forms.ts";
 import { errorHeaders } from "./door/rescue.ts";
 import type { Flight } from "./feedback/observe.ts";

@@ -3,7 +3,7 @@
  * none, the PoP answers with its estimate, from bytes and the bytes per token that it has learned
  * of the model, and says in `x-grid-route` that it is one. Part of `pop.ts`.
  */
-import { replyJson } from "./door/app.ts";
+import { replyJson } from "./door/reply.ts";
 import { COUNT_FORMS } from "./door/count-forms.ts";
 import { nameRequest } from "./door/error-forms.ts";
 import type { Dialect } from "./grid/dialect.ts";
@@ -18,6 +18,7 @@ const COUNTS: Readonly<Record<Dialect, number>> = {
   chat: 0,
   messages: CAPABILITY.count,
   gemini: CAPABILITY.countGemini,
+  responses: 0,
 };
 
 /** True: it was a count, and is answered. */

@@ -23,8 +23,9 @@ import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
 import type { Roster } from "./pop-roster.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
+import { hearLoad, sizeQueue, waitingShareOf, within } from "./state/heard-load.ts";
 import { readLoadText } from "./state/pop-load.ts";
-import { type KnownPop, type PeerRow, PopTable, tokensAhead } from "./state/pop-table.ts";
+import { type KnownPop, type PeerRow, PopTable } from "./state/pop-table.ts";
 
 export interface PeerHost {
   config: PopConfig;
@@ -45,9 +46,7 @@ export interface PeerHost {
 /** Rows of one PoP at most, whatever its card says. */
 const ROWS_PER_POP = 64;
 const NO_WORK = ADMISSION_STATES.indexOf("none");
-/** Bounds of what a card or load may claim: beyond them it is a fault, not a fact. */
-const TOKENS_MAX = 1e9;
-const RATE_MAX = 1e5;
+/** Bound of what a card or load may claim: beyond it it is a fault, not a fact. */
 const MS_MAX = 60_000;
 
 export class PeerRoster implements FleetListener {
@@ -125,17 +124,15 @@ export class PeerRoster implements FleetListener {
    */
   sizeQueues(ask: Ask): void {
     const { table, kernel } = this.host;
-    const { queuedTokens, trust } = table.columns;
+    const { trust } = table.columns;
     for (const known of this.pops.all()) {
       if (!known.routable || known.load === undefined) continue;
       for (const peer of known.rows) {
         if (peer === undefined || peer.waitingTokens === 0) continue;
         const matched = kernel.matchedChunks(ask.chain, peer.row) * ask.tokensPerChunk;
         const hit = Math.min(matched, ask.promptTokens) * (trust[peer.row] as number);
-        const classes = known.load.queueClasses;
-        const ahead = tokensAhead(classes, Math.max(ask.promptTokens - hit, 1));
-        const share = Math.min(ahead / sumOf(classes), 1);
-        queuedTokens[peer.row] = peer.queuedTokens - peer.waitingTokens * (1 - share);
+        const uncached = Math.max(ask.promptTokens - hit, 1);
+        sizeQueue(table.columns, peer, known.load.queueClasses, uncached);
       }
     }
   }
@@ -251,9 +248,7 @@ export class PeerRoster implements FleetListener {
     if (load.revision !== known.pop.card.revision) return;
     if (known.load !== undefined && !(load.atMs > known.load.atMs)) return;
     known.load = load;
-    const queued = load.endpoints.reduce((sum, one) => sum + tokens(one.queuedTokens), 0);
-    const waiting = sumOf(load.queueClasses);
-    const waitingShare = queued > 0 ? Math.min(waiting / queued, 1) : 0;
+    const waitingShare = waitingShareOf(load.endpoints, load.queueClasses);
     known.rows.forEach((peer, index) => {
       const one = load.endpoints[index];
       if (peer !== undefined && one !== undefined) this.applyOne(peer, one, load, waitingShare);
@@ -267,17 +262,10 @@ export class PeerRoster implements FleetListener {
     const record = table.records[row];
     const { rttMs } = peer.pop.pop;
     peer.up = one.up;
-    peer.queuedTokens = tokens(one.queuedTokens);
-    peer.waitingTokens = peer.queuedTokens * waitingShare;
     // A clock that runs ahead would make it count for longer than it may.
     const atMs = Math.min(load.atMs, clock());
-    c.queuedTokens[row] = peer.queuedTokens;
-    // What was sent later than this had not arrived when the load was true.
-    c.sentTokens[row] = peer.sends.since(atMs - rttMs / 2);
-    c.sampleAtMs[row] = atMs;
+    hearLoad(c, peer, one, { atMs, rttMs, waitingShare });
     c.freshUntilMs[row] = atMs + config.peers.freshMs;
-    c.kvUsage[row] = within(one.kvUsage, 0, 1, 0.5);
-    c.prefillRate[row] = within(one.prefillRate, 1e-3, RATE_MAX, c.prefillRate[row] as number);
     if (record === undefined) return;
     record.itlMs = within(one.itlMs, 0, MS_MAX, record.itlMs);
     record.running = one.inFlight;
@@ -346,18 +334,4 @@ function specOf(pop: FleetPop, card: EndpointCard): EndpointSpec {
     rttMs: pop.rttMs,
     headers: {},
   };
-}
-
-function within(value: number, min: number, max: number, otherwise: number): number {
-  return Number.isFinite(value) ? Math.min(Math.max(value, min), max) : otherwise;
-}
-
-function tokens(value: number): Tokens {
-  return within(value, 0, TOKENS_MAX, 0);
-}
-
-function sumOf(classes: readonly number[]): Tokens {
-  let sum = 0;
-  for (const value of classes) sum += tokens(value);
-  return sum;
 }

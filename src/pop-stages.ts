@@ -9,6 +9,7 @@ import type { PopConfig } from "./config.ts";
 import { errorBody, errorEvent } from "./door/error-forms.ts";
 import { HealthMarks } from "./feedback/health.ts";
 import { Feedback, type Flight } from "./feedback/observe.ts";
+import type { PrefixKnowledge, SessionPins } from "./feedback/observe.ts";
 import type { PopMetrics } from "./feedback/pop-metrics.ts";
 import { type Deadline, Deadlines } from "./forward/deadlines.ts";
 import { Attempt, type AttemptEnd, type ForwardContext } from "./forward/forward.ts";
@@ -22,7 +23,7 @@ import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
 import type { KvWatch } from "./pop-kv.ts";
-import { declined, handoverOf } from "./pop-handover.ts";
+import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
 import type { Publisher } from "./pop-publish.ts";
 import { readTask } from "./pop-read.ts";
@@ -49,6 +50,8 @@ export interface PopParts {
   /** Undefined: this PoP is in no fleet. */
   publisher(): Publisher | undefined;
   sessions: SessionTable;
+  /** Who is told what was learned, where several processes are one PoP. */
+  books: (PrefixKnowledge & SessionPins) | undefined;
   estimator: TokenEstimator;
   metrics: PopMetrics;
   kv: KvWatch;
@@ -80,7 +83,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
   constructor(parts: PopParts) {
     this.parts = parts;
     this.clock = parts.clock;
-    this.feedback = new Feedback(parts.table, parts.kernel, parts.sessions);
+    this.feedback = new Feedback(
+      parts.table,
+      parts.books ?? parts.kernel,
+      parts.books ?? parts.sessions,
+    );
     this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);
@@ -147,6 +154,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     onWait: (leave: Leave) => void,
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
+    task.tried = tried;
     this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
@@ -213,6 +221,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     this.parts.peers.sent(flight.row, flight.loadTokens, nowMs);
     this.parts.kv.started(flight);
     flight.others = this.othersThan(flight.row, decision.candidates);
+    lookElsewhere(this.parts, flight, decision, (tried) => this.ask(task, tried), nowMs);
     if (!task.stream) this.assumePrefilledAfter(flight, nowMs + decision.ttftMs);
     return flight;
   }

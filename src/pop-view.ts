@@ -1,7 +1,6 @@
 /** What `GET /grid/state` shows: the tables as they stand, with units in the names. */
 import type { PopConfig } from "./config.ts";
 import type { DrainReport } from "./door/admin.ts";
-import type { Candidate } from "./grid/decision.ts";
 import { ADMISSION_STATES } from "./grid/endpoint.ts";
 import type { Fleet } from "./grid/fleet.ts";
 import type { Millis } from "./grid/units.ts";
@@ -84,14 +83,6 @@ export function drainReport({ config, table, stages }: ViewParts): DrainReport {
       inFlight: columns.inFlight[row] as number,
     })),
   };
-}
-
-/** One line of `/grid/explain`. */
-export function namedCandidate(candidate: Candidate, table: EndpointTable): unknown {
-  const record = table.records[candidate.row];
-  const { row: _row, ...terms } = candidate;
-  const { id, tier, region } = record?.spec ?? {};
-  return { endpoint: id, tier, region, pop: record?.pop, ...terms };
 }
 
 /** What is known of prompts in tokens. */

@@ -7,6 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
+import { Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -14,6 +15,7 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
+import type { ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
@@ -21,12 +23,15 @@ import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
+import { ProcessBooks } from "./pop-processes.ts";
 import { Publisher } from "./pop-publish.ts";
 import { PopStages } from "./pop-stages.ts";
 import { Roster, type RosterHost } from "./pop-roster.ts";
-import { drainReport, namedCandidate, notReady, popState, type ViewParts } from "./pop-view.ts";
+import { explained } from "./pop-explain.ts";
+import { drainReport, notReady, popState, type ViewParts } from "./pop-view.ts";
 import { type Caller, serve } from "./proxy.ts";
 import { EndpointTable, UNKNOWN_CONTEXT } from "./state/endpoint-table.ts";
+import { ResponseStore } from "./state/response-store.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
 import type { Route } from "./task/route.ts";
@@ -43,6 +48,8 @@ export interface Runtime {
   dial?: Dial | undefined;
   /** The other PoPs; undefined = this one stands alone. It is left when the PoP closes. */
   fleet?: Fleet | undefined;
+  /** Other processes that are this PoP, too. */
+  processes?: ProcessPort | undefined;
 }
 
 export interface ReloadReport {
@@ -62,6 +69,8 @@ export interface Pop {
   drain(): Promise<void>;
   close(): Promise<void>;
   state(): unknown;
+  /** Prometheus text of this process alone. */
+  metrics(): string;
 }
 
 /** Deadlines are looked at this often: their grain. */
@@ -73,7 +82,10 @@ const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
 const FIXED_LIMITS = ["connections", "headerTimeoutMs", "sessions", "sessionTtlMs"] as const;
 /** Parts of the config that are built once. */
-const FIXED = ["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const;
+const FIXED = [
+  ...(["pop", "listen", "kernel", "implementation", "poll", "gossip", "peers"] as const),
+  "responses" as const,
+];
 
 export function createPop(config: PopConfig, runtime: Runtime): Pop {
   return new RunningPop(config, runtime);
@@ -85,14 +97,17 @@ class RunningPop implements Pop {
   private readonly kernel: Kernel;
   private readonly table: EndpointTable;
   private readonly sessions: SessionTable;
-  private readonly metrics: PopMetrics;
+  private readonly counters: PopMetrics;
   private readonly roster: Roster;
   private readonly kv: KvWatch;
   private readonly peers: PeerRoster;
   private readonly publisher: Publisher | undefined;
   private readonly gate: PeerGate;
+  private readonly books: ProcessBooks | undefined;
   private readonly stages: PopStages;
   private readonly auth: Authenticator;
+  private readonly sockets: Sockets;
+  private readonly responses: ResponseStore;
   private readonly app: Hono<DoorEnv>;
   private readonly timer: ReturnType<typeof setInterval>;
   private ticks = 0;
@@ -107,10 +122,13 @@ class RunningPop implements Pop {
     const { sessions: max, sessionTtlMs: ttlMs } = config.limits;
     this.sessions = new SessionTable({ max, ttlMs, clock });
     const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
-    this.metrics = new PopMetrics(this.table, this.kernel, () => this.stages.queue.length, cache);
+    const queued = () => this.stages.queue.length;
+    this.counters = new PopMetrics(this.table, this.kernel, queued, cache);
     this.auth = new Authenticator(config.auth);
+    this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
+    this.responses = new ResponseStore({ ...config.responses, clock });
     this.gate = new PeerGate(config);
-    const { kernel, table, sessions, metrics } = this;
+    const { kernel, table, sessions, counters: metrics } = this;
     const shared = { config, clock, rng, log, transport, kernel, table };
     const rows = {
       onPhase: (row) => this.phaseSaid(row),
@@ -134,16 +152,10 @@ class RunningPop implements Pop {
     this.peers = new PeerRoster({ ...shared, ...rows, roster });
     const estimator = new TokenEstimator();
     const publisher = () => this.publisher;
-    const parts = {
-      ...shared,
-      roster,
-      peers: this.peers,
-      publisher,
-      sessions,
-      estimator,
-      metrics,
-      kv,
-    };
+    this.books = this.keepBooks(runtime.processes);
+    const { books, peers } = this;
+    const known = { roster, peers, publisher, sessions, books, estimator, metrics, kv };
+    const parts = { ...shared, ...known };
     this.stages = new PopStages(parts);
     this.publisher = this.join(runtime.fleet);
     this.app = createDoor(this.house());
@@ -185,6 +197,7 @@ class RunningPop implements Pop {
 
   async drain(): Promise<void> {
     this.stages.draining = true;
+    this.sockets.drain(true);
     this.publisher?.tick(this.runtime.clock());
     const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
@@ -200,6 +213,10 @@ class RunningPop implements Pop {
     this.roster.close();
     this.kv.close();
     await this.runtime.fleet?.leave();
+  }
+
+  metrics(): string {
+    return this.counters.render();
   }
 
   state(): unknown {
@@ -219,10 +236,27 @@ class RunningPop implements Pop {
     return new Publisher({ config, fleet, kernel, table, queue: stages.queue, draining });
   }
 
-  /** One endpoint, or the whole PoP: clients that still come are served by other PoPs. */
+  private keepBooks(port: ProcessPort | undefined): ProcessBooks | undefined {
+    if (port === undefined) return undefined;
+    const { table, kernel, sessions } = this;
+    const { clock } = this.runtime;
+    const freed = () => this.stages.queue.wake(clock());
+    const drain = (endpoint: string | undefined, on: boolean) => void this.drainHere(endpoint, on);
+    return new ProcessBooks({ port, clock, table, kernel, sessions, freed, drain });
+  }
+
+  /** All processes of this PoP are to hear it. */
   private drainFor(endpoint: string | undefined, on: boolean): boolean {
+    const known = this.drainHere(endpoint, on);
+    if (known) this.books?.drained(endpoint, on);
+    return known;
+  }
+
+  /** One endpoint, or the whole PoP: clients that still come are served by other PoPs. */
+  private drainHere(endpoint: string | undefined, on: boolean): boolean {
     if (endpoint !== undefined && !this.roster.drain(endpoint, on)) return false;
     if (endpoint === undefined) this.stages.standby = on;
+    if (endpoint === undefined) this.sockets.drain(on);
     this.runtime.log("info", on ? "draining" : "active again", { endpoint: endpoint ?? "all" });
     this.publisher?.tick(this.runtime.clock());
     return true;
@@ -232,6 +266,7 @@ class RunningPop implements Pop {
     const nowMs = this.runtime.clock();
     this.ticks++;
     this.stages.sweep(nowMs);
+    this.books?.tick();
     this.kv.tick(nowMs);
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
@@ -241,6 +276,7 @@ class RunningPop implements Pop {
     }
     if (this.ticks % SURVEY_TICKS === 0) {
       const busy = this.stages.survey();
+      this.sockets.tick(nowMs);
       // The operator's lambda is the one at half load; it rises with utilisation.
       const lambda = this.config.weights.lambda * lambdaAt(busy);
       this.kernel.setWeights({ ...this.config.weights, lambda });
@@ -256,16 +292,22 @@ class RunningPop implements Pop {
     return {
       auth: this.auth,
       peers: this.gate,
+      sockets: this.sockets,
+      responses: this.responses,
+      limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),
       serve: (exchange, route, caller) => serve(this.stages, exchange, route, caller),
       models: () => this.models(),
       notReady: () => notReady(this.view()),
-      metrics: () => this.metrics.render(),
+      metrics: () => {
+        const own = this.counters.render();
+        return this.runtime.processes?.metrics(own) ?? own;
+      },
       state: () => this.state(),
       explain: (exchange, route, caller) => this.explain(exchange, route, caller),
       requestId: (headers) => this.stages.requestId(headers),
-      refused: (error) => this.metrics.refused(error),
+      refused: (error) => this.counters.refused(error),
     };
   }
 
@@ -294,18 +336,9 @@ class RunningPop implements Pop {
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);
     const nowMs = this.runtime.clock();
-    const rows = this.kernel.explain(ask, nowMs);
-    const { row, choice, ttftMs, uncachedTokens } = this.kernel.decide(ask, nowMs);
-    return {
-      request: task.id,
-      model: task.model,
-      promptTokens: task.promptTokens,
-      chunks: task.chain.length / 2,
-      sloTtftMs: task.sloTtftMs,
-      decision: { endpoint: this.table.records[row]?.spec.id ?? null, reason: choice, ttftMs },
-      startsNow: row >= 0 && this.stages.canStart(row, uncachedTokens),
-      candidates: rows.map((candidate) => namedCandidate(candidate, this.table)),
-    };
+    const { kernel, table, stages } = this;
+    const parts = { kernel, table, task, ask, canStart: stages.canStart.bind(stages) };
+    return explained(parts, nowMs);
   }
 }
 

@@ -57,7 +57,8 @@ const LAW: Record<string, string[]> = {
   mesh: ["grid", "gossip"],
   config: ["grid", "gossip", "admission", "kernel"],
   proxy: ["config", ...CORE],
-  door: ["proxy", "grid", "task", "feedback", "config"],
+  // The Responses door holds what may be continued, and reads the events that it passes on.
+  door: ["proxy", "grid", "task", "feedback", "config", "state", "stream"],
   pop: ASSEMBLED,
   // Adapters throw and catch GridError, so the public API has it.
   index: ["pop", "config", "grid"],

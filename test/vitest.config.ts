@@ -1,9 +1,13 @@
 import { defineConfig } from "vitest/config";
 
+const root = new URL("..", import.meta.url).pathname;
+
 // The runner's own report is what .ci/run counts.
 export default defineConfig({
   test: {
-    root: new URL("..", import.meta.url).pathname,
+    root,
+    // Every started process is spared parsing what the one before it has parsed: half its start.
+    env: { NODE_COMPILE_CACHE: `${root}test/.report/compile-cache` },
     include: ["test/**/*.test.ts"],
     // They need packages of their own: npm run test:sdk.
     exclude: ["**/node_modules/**", "test/sdk/**"],

@@ -1,9 +1,9 @@
 (module
- (type $0 (func (param i32)))
- (type $1 (func (param i32 i32)))
+ (type $0 (func (param i32 i32)))
+ (type $1 (func (param i32)))
  (type $2 (func (param i32) (result i32)))
- (type $3 (func (param i32 i32 i32)))
- (type $4 (func))
+ (type $3 (func))
+ (type $4 (func (param i32 i32 i32)))
  (type $5 (func (param i32 i32) (result i32)))
  (type $6 (func (result i32)))
  (type $7 (func (param i32 i32 f64) (result i32)))
@@ -19,13 +19,14 @@
  (global $columns/matched (mut i32) (i32.const 0))
  (global $columns/askNumbers (mut i32) (i32.const 0))
  (global $columns/weights (mut i32) (i32.const 0))
+ (global $recency/rowsAt (mut i32) (i32.const 0))
  (global $digest/slotsAt (mut i32) (i32.const 0))
  (global $columns/askWords (mut i32) (i32.const 0))
  (global $digest/slots (mut i32) (i32.const 0))
- (global $prefix/rowsAt (mut i32) (i32.const 0))
+ (global $recency/usesAt (mut i32) (i32.const 0))
  (global $columns/resultNumbers (mut i32) (i32.const 0))
- (global $prefix/buckets (mut i64) (i64.const 0))
  (global $filter/count (mut i32) (i32.const 0))
+ (global $prefix/buckets (mut i64) (i64.const 0))
  (global $columns/active (mut i32) (i32.const 0))
  (global $digest/masksAt (mut i32) (i32.const 0))
  (global $columns/resultWords (mut i32) (i32.const 0))
@@ -35,7 +36,6 @@
  (global $score/prefill (mut f64) (f64.const 0))
  (global $score/uncached (mut f64) (f64.const 0))
  (global $score/hitTokens (mut f64) (f64.const 0))
- (global $prefix/segmentsAt (mut i32) (i32.const 0))
  (global $columns/prices (mut i32) (i32.const 0))
  (global $score/ttft (mut f64) (f64.const 0))
  (global $score/matchedTokens (mut f64) (f64.const 0))
@@ -45,7 +45,6 @@
  (global $score/wait (mut f64) (f64.const 0))
  (global $feed/segmentsAt (mut i32) (i32.const 0))
  (global $digest/pairs (mut i32) (i32.const 0))
- (global $mirror/freeList (mut i32) (i32.const 0))
  (global $columns/queuedTokens (mut i32) (i32.const 0))
  (global $columns/prefillRate (mut i32) (i32.const 0))
  (global $columns/priceIn (mut i32) (i32.const 0))
@@ -53,6 +52,7 @@
  (global $score/price (mut f64) (f64.const 0))
  (global $feed/rowsAt (mut i32) (i32.const 0))
  (global $feed/freeList (mut i32) (i32.const 0))
+ (global $recency/freeList (mut i32) (i32.const 0))
  (global $prefix/entries (mut i32) (i32.const 0))
  (global $prefix/heldPairs (mut i32) (i32.const 0))
  (global $columns/sentTokens (mut i32) (i32.const 0))
@@ -86,8 +86,8 @@
  (global $pick/affordable (mut i32) (i32.const 0))
  (global $feed/usedOnce (mut i32) (i32.const 0))
  (global $digest/entriesMax (mut i32) (i32.const 0))
+ (global $recency/usedOnce (mut i32) (i32.const 0))
  (global $hash/parent (mut i64) (i64.const 1))
- (global $mirror/usedOnce (mut i32) (i32.const 0))
  (global $columns/chunkLimit (mut i32) (i32.const 0))
  (global $columns/regionSet (mut i32) (i32.const 0))
  (global $columns/triedRows (mut i32) (i32.const 0))
@@ -109,6 +109,7 @@
  (global $digest/masks (mut i32) (i32.const 0))
  (global $digest/bytesUsed (mut i64) (i64.const 0))
  (global $digest/rowMax (mut i32) (i32.const 0))
+ (global $recency/most (mut i32) (i32.const 0))
  (memory $0 0)
  (export "abi" (func $index/abi))
  (export "windowBytes" (func $index/windowBytes))
@@ -135,11 +136,124 @@
  (export "takeFeed" (func $feed/takeFeed))
  (export "listHashes" (func $prefix/listHashes))
  (export "memory" (memory $0))
+ (func $recency/removeUse (param $0 i32) (param $1 i32)
+  (local $2 i32)
+  (local $3 i32)
+  (local $4 i32)
+  (local $5 i32)
+  local.get $0
+  i32.load
+  local.set $2
+  loop $while-continue|0
+   local.get $2
+   if (result i32)
+    global.get $recency/usesAt
+    local.get $2
+    i32.const 1
+    i32.sub
+    i32.const 20
+    i32.mul
+    i32.add
+    i32.load offset=12
+    local.get $1
+    i32.ne
+   else
+    i32.const 0
+   end
+   if
+    global.get $recency/usesAt
+    local.get $2
+    i32.const 20
+    i32.mul
+    i32.add
+    i32.const 12
+    i32.sub
+    local.tee $0
+    i32.load
+    local.set $2
+    br $while-continue|0
+   end
+  end
+  local.get $2
+  i32.eqz
+  if
+   return
+  end
+  local.get $0
+  global.get $recency/usesAt
+  local.get $2
+  i32.const 1
+  i32.sub
+  i32.const 20
+  i32.mul
+  i32.add
+  local.tee $0
+  i32.load offset=8
+  i32.store
+  global.get $recency/rowsAt
+  local.get $1
+  i32.const 5
+  i32.shl
+  i32.add
+  local.set $4
+  local.get $0
+  i32.load offset=4
+  local.set $5
+  local.get $0
+  i32.load
+  local.tee $3
+  if
+   global.get $recency/usesAt
+   local.get $3
+   i32.const 1
+   i32.sub
+   i32.const 20
+   i32.mul
+   i32.add
+   local.get $5
+   i32.store offset=4
+  else
+   local.get $4
+   local.get $5
+   i32.store offset=12
+  end
+  local.get $5
+  if
+   global.get $recency/usesAt
+   local.get $5
+   i32.const 1
+   i32.sub
+   i32.const 20
+   i32.mul
+   i32.add
+   local.get $3
+   i32.store
+  else
+   local.get $4
+   local.get $3
+   i32.store offset=16
+  end
+  local.get $0
+  global.get $recency/freeList
+  i32.store offset=8
+  local.get $2
+  global.set $recency/freeList
+  global.get $recency/rowsAt
+  local.get $1
+  i32.const 5
+  i32.shl
+  i32.add
+  local.tee $0
+  local.get $0
+  i32.load offset=8
+  i32.const 1
+  i32.sub
+  i32.store offset=8
+ )
  (func $prefix/release (param $0 i32) (param $1 i32)
   (local $2 i64)
   (local $3 i32)
-  (local $4 i64)
-  (local $5 i32)
+  (local $4 i32)
   global.get $columns/fed
   local.get $1
   i32.const 6
@@ -162,6 +276,31 @@
    i32.const 0
    call $prefix/noteChange
   end
+  global.get $recency/rowsAt
+  local.get $1
+  i32.const 5
+  i32.shl
+  i32.add
+  i32.load offset=4
+  if
+   global.get $prefix/bucketsAt
+   global.get $prefix/bucketBytes
+   local.get $0
+   i32.const 3
+   i32.shr_u
+   i32.mul
+   i32.add
+   i32.const 128
+   i32.add
+   local.get $0
+   i32.const 7
+   i32.and
+   i32.const 2
+   i32.shl
+   i32.add
+   local.get $1
+   call $recency/removeUse
+  end
   global.get $prefix/bucketsAt
   global.get $prefix/bucketBytes
   local.get $0
@@ -169,7 +308,7 @@
   i32.shr_u
   i32.mul
   i32.add
-  i32.const 128
+  i32.const 192
   i32.add
   global.get $columns/words
   local.get $0
@@ -186,30 +325,18 @@
   i32.const 3
   i32.shl
   i32.add
-  local.tee $5
+  local.tee $4
+  local.get $4
+  i64.load
   i64.const -2
   local.get $1
   i32.const 63
   i32.and
   i64.extend_i32_u
   i64.rotl
-  local.tee $4
-  local.get $5
-  i64.load
   i64.and
   i64.store
-  local.get $5
-  global.get $columns/words
-  i32.const 6
-  i32.shl
-  i32.add
-  local.tee $5
-  local.get $5
-  i64.load
-  local.get $4
-  i64.and
-  i64.store
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $1
   i32.const 5
   i32.shl
@@ -298,7 +425,7 @@
   i32.and
   local.tee $6
   local.set $3
-  block $__inlined_func$prefix/isAlone$163
+  block $__inlined_func$prefix/isAlone$158
    loop $for-loop|0
     local.get $3
     local.get $6
@@ -339,7 +466,7 @@
       i32.shr_u
       i32.mul
       i32.add
-      i32.const 128
+      i32.const 192
       i32.add
       global.get $columns/words
       local.get $3
@@ -367,7 +494,7 @@
      else
       i32.const 0
      end
-     br_if $__inlined_func$prefix/isAlone$163
+     br_if $__inlined_func$prefix/isAlone$158
      local.get $3
      i32.const 1
      i32.add
@@ -380,7 +507,7 @@
   end
   local.get $4
   if
-   block $__inlined_func$feed/note$66
+   block $__inlined_func$feed/note$63
     global.get $prefix/bucketsAt
     global.get $prefix/bucketBytes
     local.get $0
@@ -420,7 +547,7 @@
      i32.const 1
     end
     if
-     block $__inlined_func$feed/addSegment$147 (result i32)
+     block $__inlined_func$feed/addSegment$142 (result i32)
       global.get $feed/freeList
       i32.eqz
       global.get $feed/usedOnce
@@ -467,7 +594,7 @@
        local.get $0
        local.get $1
        i32.eq
-       br_if $__inlined_func$feed/addSegment$147
+       br_if $__inlined_func$feed/addSegment$142
        drop
       end
       global.get $feed/freeList
@@ -537,7 +664,7 @@
       i32.const 1
      end
      i32.eqz
-     br_if $__inlined_func$feed/note$66
+     br_if $__inlined_func$feed/note$63
     end
     global.get $feed/segmentsAt
     local.get $4
@@ -563,535 +690,232 @@
    end
   end
  )
- (func $mirror/reserve (param $0 i32)
+ (func $mirror/dropOldest (param $0 i32) (result i32)
   (local $1 i32)
-  (local $2 i32)
-  (local $3 i32)
-  (local $4 i32)
-  (local $5 i32)
-  (local $6 i32)
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $0
   i32.const 5
   i32.shl
   i32.add
+  i32.load offset=12
   local.tee $1
-  i32.load offset=20
   if (result i32)
+   global.get $recency/usesAt
    local.get $1
-   i32.load offset=28
-   i32.const 64
-   i32.lt_u
+   i32.const 1
+   i32.sub
+   i32.const 20
+   i32.mul
+   i32.add
+   i32.load offset=16
   else
-   i32.const 0
+   i32.const -1
   end
+  local.tee $1
+  i32.const 0
+  i32.lt_s
   if
+   i32.const 0
    return
   end
-  global.get $mirror/freeList
-  i32.eqz
-  global.get $mirror/usedOnce
-  global.get $prefix/buckets
-  i32.wrap_i64
-  i32.eq
-  i32.and
-  if
-   i32.const 1
-   local.set $0
-   loop $for-loop|0
-    local.get $0
-    global.get $columns/rows
-    i32.lt_u
-    if
-     local.get $0
-     local.get $2
-     global.get $prefix/rowsAt
-     local.get $0
-     i32.const 5
-     i32.shl
-     i32.add
-     i32.load offset=12
-     global.get $prefix/rowsAt
-     local.get $2
-     i32.const 5
-     i32.shl
-     i32.add
-     i32.load offset=12
-     i32.gt_u
-     select
-     local.set $2
-     local.get $0
-     i32.const 1
-     i32.add
-     local.set $0
-     br $for-loop|0
-    end
-   end
-   global.get $prefix/rowsAt
-   local.get $2
+  local.get $1
+  local.get $0
+  call $prefix/release
+  i32.const 1
+ )
+ (func $mirror/shrink (param $0 i32) (param $1 i32)
+  loop $while-continue|0
+   global.get $recency/rowsAt
+   local.get $0
    i32.const 5
    i32.shl
    i32.add
-   local.tee $5
-   i32.load offset=12
-   local.set $0
-   loop $while-continue|0
-    local.get $5
-    i32.load offset=12
-    local.get $0
-    i32.eq
-    if
-     local.get $5
-     i32.load offset=8
-     if
-      local.get $2
-      call $mirror/dropOne
-     else
-      global.get $prefix/segmentsAt
-      local.get $5
-      i32.load offset=16
-      local.tee $3
-      i32.const 1
-      i32.sub
-      i32.const 8
-      i32.shl
-      i32.add
-      local.tee $4
-      i32.load
-      local.set $6
-      local.get $4
-      global.get $mirror/freeList
-      i32.store
-      local.get $3
-      global.set $mirror/freeList
-      local.get $5
-      local.get $5
-      i32.load offset=12
-      i32.const 1
-      i32.sub
-      i32.store offset=12
-      local.get $5
-      local.get $6
-      i32.store offset=16
-      local.get $5
-      i32.const 1
-      i32.store offset=24
-      local.get $6
-      i32.eqz
-      if
-       local.get $5
-       i32.const 0
-       i32.store offset=20
-      end
-     end
-     br $while-continue|0
-    end
-   end
-  end
-  global.get $mirror/freeList
-  if
-   global.get $prefix/segmentsAt
-   global.get $mirror/freeList
-   local.tee $0
-   i32.const 1
-   i32.sub
-   i32.const 8
-   i32.shl
-   i32.add
    i32.load
-   global.set $mirror/freeList
-  else
-   global.get $mirror/usedOnce
-   i32.const 1
-   i32.add
-   global.set $mirror/usedOnce
-   global.get $mirror/usedOnce
-   local.set $0
-  end
-  global.get $prefix/segmentsAt
-  local.get $0
-  i32.const 1
-  i32.sub
-  i32.const 8
-  i32.shl
-  i32.add
-  i32.const 0
-  i32.store
-  local.get $1
-  i32.load offset=20
-  local.tee $2
-  if
-   global.get $prefix/segmentsAt
-   local.get $2
-   i32.const 1
-   i32.sub
-   i32.const 8
-   i32.shl
-   i32.add
-   local.get $0
-   i32.store
-  else
    local.get $1
-   local.get $0
-   i32.store offset=16
-   local.get $1
-   i32.const 1
-   i32.store offset=24
-  end
-  local.get $1
-  local.get $0
-  i32.store offset=20
-  local.get $1
-  i32.const 1
-  i32.store offset=28
-  local.get $1
-  local.get $1
-  i32.load offset=12
-  i32.const 1
-  i32.add
-  i32.store offset=12
- )
- (func $mirror/pop (param $0 i32) (result i32)
-  (local $1 i32)
-  (local $2 i32)
-  (local $3 i32)
-  (local $4 i32)
-  global.get $prefix/rowsAt
-  local.get $0
-  i32.const 5
-  i32.shl
-  i32.add
-  local.tee $0
-  i32.load offset=24
-  local.set $1
-  global.get $prefix/segmentsAt
-  local.get $0
-  i32.load offset=16
-  i32.const 1
-  i32.sub
-  i32.const 8
-  i32.shl
-  i32.add
-  local.get $1
-  i32.const 2
-  i32.shl
-  i32.add
-  i32.load
-  local.get $0
-  local.get $1
-  i32.const 1
-  i32.add
-  i32.store offset=24
-  local.get $0
-  local.get $0
-  i32.load offset=8
-  i32.const 1
-  i32.sub
-  local.tee $3
-  i32.store offset=8
-  local.get $3
-  i32.eqz
-  local.get $1
-  i32.const 63
-  i32.eq
-  i32.or
-  if
-   global.get $prefix/segmentsAt
-   local.get $0
-   i32.load offset=16
-   local.tee $3
-   i32.const 1
-   i32.sub
-   i32.const 8
-   i32.shl
-   i32.add
-   local.tee $4
-   i32.load
-   local.set $1
-   local.get $4
-   global.get $mirror/freeList
-   i32.store
-   local.get $3
-   global.set $mirror/freeList
-   local.get $0
-   local.get $0
-   i32.load offset=12
-   i32.const 1
-   i32.sub
-   i32.store offset=12
-   local.get $0
-   local.get $1
-   i32.store offset=16
-   local.get $0
-   i32.const 1
-   i32.store offset=24
-   local.get $1
-   i32.eqz
+   i32.gt_u
    if
     local.get $0
-    i32.const 0
-    i32.store offset=20
+    call $mirror/dropOldest
+    i32.eqz
+    if
+     return
+    end
+    br $while-continue|0
    end
   end
  )
- (func $mirror/passOne (param $0 i32)
-  (local $1 i64)
-  (local $2 i32)
-  (local $3 i32)
-  (local $4 i32)
-  (local $5 i64)
-  global.get $prefix/bucketsAt
-  global.get $prefix/bucketBytes
-  local.get $0
-  call $mirror/pop
-  local.tee $2
-  i32.const 16777215
-  i32.and
-  local.tee $3
-  i32.const 3
-  i32.shr_u
-  i32.mul
-  i32.add
-  local.get $3
-  i32.const 7
-  i32.and
-  i32.const 3
-  i32.shl
-  i32.add
-  i64.load
-  local.tee $1
-  i64.const 0
-  i64.ne
-  if (result i32)
-   local.get $2
-   local.get $3
-   local.get $1
-   i64.const 56
-   i64.shr_u
-   i32.wrap_i64
-   i32.const 24
-   i32.shl
-   i32.or
-   i32.eq
-  else
-   i32.const 0
-  end
-  if (result i32)
-   global.get $prefix/bucketsAt
-   global.get $prefix/bucketBytes
-   local.get $3
-   i32.const 3
-   i32.shr_u
-   i32.mul
-   i32.add
-   i32.const 128
-   i32.add
-   global.get $columns/words
-   local.get $3
-   i32.const 7
-   i32.and
-   i32.mul
-   i32.const 3
-   i32.shl
-   i32.add
-   local.get $0
-   i32.const 6
-   i32.shr_u
-   i32.const 3
-   i32.shl
-   i32.add
-   i64.load
-   local.get $0
-   i32.const 63
-   i32.and
-   i64.extend_i32_u
-   i64.shr_u
-   i64.const 1
-   i64.and
-   i32.wrap_i64
-  else
-   i32.const 0
-  end
-  i32.eqz
+ (func $mirror/reserve
+  (local $0 i32)
+  (local $1 i32)
+  i32.const 1
+  global.get $recency/usedOnce
+  global.get $recency/most
+  i32.lt_u
+  global.get $recency/freeList
+  select
   if
    return
   end
+  i32.const 1
+  local.set $0
+  loop $for-loop|0
+   local.get $0
+   global.get $columns/rows
+   i32.lt_u
+   if
+    local.get $0
+    local.get $1
+    global.get $recency/rowsAt
+    local.get $0
+    i32.const 5
+    i32.shl
+    i32.add
+    i32.load offset=8
+    global.get $recency/rowsAt
+    local.get $1
+    i32.const 5
+    i32.shl
+    i32.add
+    i32.load offset=8
+    i32.gt_u
+    select
+    local.set $1
+    local.get $0
+    i32.const 1
+    i32.add
+    local.set $0
+    br $for-loop|0
+   end
+  end
+  i32.const 64
+  local.set $0
+  loop $for-loop|00
+   local.get $0
+   i32.const 0
+   i32.gt_s
+   if
+    local.get $1
+    call $mirror/dropOldest
+    i32.eqz
+    if
+     return
+    end
+    local.get $0
+    i32.const 1
+    i32.sub
+    local.set $0
+    br $for-loop|00
+   end
+  end
+ )
+ (func $mirror/enqueue (param $0 i32) (param $1 i32)
+  (local $2 i32)
+  (local $3 i32)
+  (local $4 i32)
+  global.get $recency/usesAt
+  global.get $recency/freeList
+  if (result i32)
+   global.get $recency/freeList
+  else
+   global.get $recency/usedOnce
+   i32.const 1
+   i32.add
+   global.set $recency/usedOnce
+   global.get $recency/usedOnce
+  end
+  local.tee $2
+  i32.const 1
+  i32.sub
+  i32.const 20
+  i32.mul
+  i32.add
+  local.set $3
+  local.get $2
+  global.get $recency/freeList
+  i32.eq
+  if
+   local.get $3
+   i32.load offset=8
+   global.set $recency/freeList
+  end
+  local.get $3
   global.get $prefix/bucketsAt
   global.get $prefix/bucketBytes
-  local.get $2
-  i32.const 16777215
-  i32.and
-  local.tee $3
+  local.get $1
   i32.const 3
   i32.shr_u
   i32.mul
   i32.add
   i32.const 128
   i32.add
-  global.get $columns/words
-  local.get $3
+  local.get $1
   i32.const 7
   i32.and
-  i32.mul
-  i32.const 3
-  i32.shl
-  i32.add
-  global.get $columns/words
-  i32.const 6
-  i32.shl
-  i32.add
-  local.get $0
-  i32.const 6
-  i32.shr_u
-  i32.const 3
+  i32.const 2
   i32.shl
   i32.add
   local.tee $4
-  i64.load
-  local.set $1
+  i32.load
+  i32.store offset=8
+  local.get $3
+  local.get $0
+  i32.store offset=12
+  local.get $3
+  local.get $1
+  i32.store offset=16
   local.get $4
-  local.get $1
-  i64.const 1
-  local.get $0
-  i32.const 63
-  i32.and
-  i64.extend_i32_u
-  i64.shl
-  local.tee $5
-  i64.const -1
-  i64.xor
-  i64.and
-  i64.store
-  local.get $1
-  local.get $5
-  i64.and
-  i64.const 0
-  i64.ne
-  if
-   local.get $0
-   call $mirror/reserve
-   global.get $prefix/rowsAt
-   local.get $0
-   i32.const 5
-   i32.shl
-   i32.add
-   local.tee $0
-   i32.load offset=28
-   local.set $3
-   global.get $prefix/segmentsAt
-   local.get $0
-   i32.load offset=20
-   i32.const 1
-   i32.sub
-   i32.const 8
-   i32.shl
-   i32.add
-   local.get $3
-   i32.const 2
-   i32.shl
-   i32.add
-   local.get $2
-   i32.store
-   local.get $0
-   local.get $3
-   i32.const 1
-   i32.add
-   i32.store offset=28
-   local.get $0
-   local.get $0
-   i32.load offset=8
-   i32.const 1
-   i32.add
-   i32.store offset=8
-  else
-   local.get $3
-   local.get $0
-   call $prefix/release
-  end
- )
- (func $mirror/dropOne (param $0 i32)
-  (local $1 i32)
-  (local $2 i32)
-  (local $3 i64)
-  global.get $prefix/bucketsAt
-  global.get $prefix/bucketBytes
-  local.get $0
-  call $mirror/pop
-  local.tee $2
-  i32.const 16777215
-  i32.and
-  local.tee $1
-  i32.const 3
-  i32.shr_u
+  local.get $2
+  i32.store
+  global.get $recency/usesAt
+  local.get $2
+  i32.const 1
+  i32.sub
+  i32.const 20
   i32.mul
   i32.add
-  local.get $1
-  i32.const 7
-  i32.and
-  i32.const 3
+  local.tee $1
+  global.get $recency/rowsAt
+  local.get $0
+  i32.const 5
   i32.shl
   i32.add
-  i64.load
   local.tee $3
-  i64.const 0
-  i64.ne
-  if (result i32)
-   local.get $2
-   local.get $1
-   local.get $3
-   i64.const 56
-   i64.shr_u
-   i32.wrap_i64
-   i32.const 24
-   i32.shl
-   i32.or
-   i32.eq
-  else
-   i32.const 0
-  end
-  if (result i32)
-   global.get $prefix/bucketsAt
-   global.get $prefix/bucketBytes
-   local.get $1
-   i32.const 3
-   i32.shr_u
-   i32.mul
-   i32.add
-   i32.const 128
-   i32.add
-   global.get $columns/words
-   local.get $1
-   i32.const 7
-   i32.and
-   i32.mul
-   i32.const 3
-   i32.shl
-   i32.add
-   local.get $0
-   i32.const 6
-   i32.shr_u
-   i32.const 3
-   i32.shl
-   i32.add
-   i64.load
-   local.get $0
-   i32.const 63
-   i32.and
-   i64.extend_i32_u
-   i64.shr_u
-   i64.const 1
-   i64.and
-   i32.wrap_i64
-  else
-   i32.const 0
-  end
+  i32.load offset=16
+  local.tee $4
+  i32.store
+  local.get $1
+  i32.const 0
+  i32.store offset=4
+  local.get $4
   if
+   global.get $recency/usesAt
+   local.get $4
+   i32.const 1
+   i32.sub
+   i32.const 20
+   i32.mul
+   i32.add
    local.get $2
-   i32.const 16777215
-   i32.and
-   local.get $0
-   call $prefix/release
+   i32.store offset=4
+  else
+   local.get $3
+   local.get $2
+   i32.store offset=12
   end
+  local.get $3
+  local.get $2
+  i32.store offset=16
+  global.get $recency/rowsAt
+  local.get $0
+  i32.const 5
+  i32.shl
+  i32.add
+  local.tee $0
+  local.get $0
+  i32.load offset=8
+  i32.const 1
+  i32.add
+  i32.store offset=8
  )
  (func $feed/stopFeed (param $0 i32)
   (local $1 i32)
@@ -2329,7 +2153,7 @@
   (local $6 i32)
   (local $7 i32)
   (local $8 i32)
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $0
   i32.const 5
   i32.shl
@@ -2353,7 +2177,7 @@
     i32.mul
     i32.add
     local.tee $4
-    i32.const 128
+    i32.const 192
     i32.add
     local.get $1
     i32.const 7
@@ -2393,7 +2217,7 @@
      i32.const -8
      i32.and
      local.set $4
-     block $__inlined_func$prefix/isListed$165
+     block $__inlined_func$prefix/isListed$161
       loop $for-loop|00
        local.get $1
        local.get $4
@@ -2423,7 +2247,7 @@
         i32.eq
         if (result i32)
          local.get $8
-         i32.const 128
+         i32.const 192
          i32.add
          global.get $columns/words
          local.get $7
@@ -2449,7 +2273,7 @@
         else
          i32.const 0
         end
-        br_if $__inlined_func$prefix/isListed$165
+        br_if $__inlined_func$prefix/isListed$161
         local.get $4
         i32.const 1
         i32.add
@@ -2768,7 +2592,7 @@
    end
    br_if $__inlined_func$pick/orSession$4
    drop
-   block $__inlined_func$pick/indexOf$138
+   block $__inlined_func$pick/indexOf$135
     loop $for-loop|01
      local.get $3
      global.get $filter/count
@@ -2782,7 +2606,7 @@
       i32.add
       i32.load
       i32.eq
-      br_if $__inlined_func$pick/indexOf$138
+      br_if $__inlined_func$pick/indexOf$135
       local.get $3
       i32.const 1
       i32.add
@@ -2824,7 +2648,7 @@
    local.set $5
    local.get $1
    local.get $3
-   block $__inlined_func$pick/outweighs$139 (result i32)
+   block $__inlined_func$pick/outweighs$136 (result i32)
     local.get $4
     if
      i32.const 1
@@ -2855,7 +2679,7 @@
      f64.mul
      f64.add
      f64.gt
-     br_if $__inlined_func$pick/outweighs$139
+     br_if $__inlined_func$pick/outweighs$136
      drop
     end
     global.get $columns/socials
@@ -3185,13 +3009,13 @@
    br_if $__inlined_func$pick/choiceOf$5
    drop
    i32.const 3
-   block $__inlined_func$pick/winsByPrefix$140 (result i32)
+   block $__inlined_func$pick/winsByPrefix$137 (result i32)
     i32.const 0
     global.get $score/matchedTokens
     f64.const 0
     f64.gt
     i32.eqz
-    br_if $__inlined_func$pick/winsByPrefix$140
+    br_if $__inlined_func$pick/winsByPrefix$137
     drop
     global.get $columns/askNumbers
     f64.load
@@ -3278,7 +3102,7 @@
        local.get $6
        f64.mul
        f64.gt
-       br_if $__inlined_func$pick/winsByPrefix$140
+       br_if $__inlined_func$pick/winsByPrefix$137
        drop
        i32.const 1
        local.get $7
@@ -3293,7 +3117,7 @@
        f64.load
        f64.ge
        i32.and
-       br_if $__inlined_func$pick/winsByPrefix$140
+       br_if $__inlined_func$pick/winsByPrefix$137
        drop
       end
       local.get $4
@@ -3420,7 +3244,7 @@
      i32.shr_u
      i32.mul
      i32.add
-     i32.const 128
+     i32.const 192
      i32.add
      global.get $columns/words
      local.get $2
@@ -3673,7 +3497,7 @@
     local.tee $6
     if (result i32)
      local.get $3
-     i32.const 128
+     i32.const 192
      i32.add
      local.get $6
      i32.ctz
@@ -4219,7 +4043,7 @@
     local.tee $3
     if (result i32)
      local.get $1
-     i32.const 128
+     i32.const 192
      i32.add
      local.get $3
      i32.ctz
@@ -4719,7 +4543,7 @@
     local.tee $7
     if
      local.get $2
-     i32.const 128
+     i32.const 192
      i32.add
      local.get $7
      i32.ctz
@@ -5042,7 +4866,7 @@
     if
      local.get $3
      local.get $5
-     i32.const 128
+     i32.const 192
      i32.add
      local.get $7
      i32.ctz
@@ -5308,31 +5132,79 @@
  (func $learn/setRowChunks (param $0 i32) (param $1 i32)
   (local $2 i32)
   (local $3 i32)
-  (local $4 i64)
-  (local $5 i32)
-  (local $6 i32)
-  (local $7 i32)
-  global.get $prefix/rowsAt
+  (local $4 i32)
+  global.get $recency/rowsAt
   local.get $0
   i32.const 5
   i32.shl
   i32.add
-  local.tee $2
+  local.tee $4
   i32.load offset=4
-  local.get $2
+  local.get $4
   local.get $1
   i32.store offset=4
   local.get $1
   i32.eqz
   if
-   loop $while-continue|0
-    local.get $2
-    i32.load offset=8
+   local.get $4
+   i32.load offset=12
+   local.tee $1
+   if (result i32)
+    global.get $recency/usesAt
+    local.get $1
+    i32.const 1
+    i32.sub
+    i32.const 20
+    i32.mul
+    i32.add
+    i32.load offset=16
+   else
+    i32.const -1
+   end
+   local.set $1
+   loop $for-loop|0
+    local.get $1
+    i32.const 0
+    i32.ge_s
     if
+     global.get $prefix/bucketsAt
+     global.get $prefix/bucketBytes
+     local.get $1
+     i32.const 3
+     i32.shr_u
+     i32.mul
+     i32.add
+     i32.const 128
+     i32.add
+     local.get $1
+     i32.const 7
+     i32.and
+     i32.const 2
+     i32.shl
+     i32.add
      local.get $0
-     call $mirror/pop
-     drop
-     br $while-continue|0
+     call $recency/removeUse
+     global.get $recency/rowsAt
+     local.get $0
+     i32.const 5
+     i32.shl
+     i32.add
+     i32.load offset=12
+     local.tee $1
+     if (result i32)
+      global.get $recency/usesAt
+      local.get $1
+      i32.const 1
+      i32.sub
+      i32.const 20
+      i32.mul
+      i32.add
+      i32.load offset=16
+     else
+      i32.const -1
+     end
+     local.set $1
+     br $for-loop|0
     end
    end
    return
@@ -5343,162 +5215,102 @@
    i32.wrap_i64
    i32.const 3
    i32.shl
-   local.set $5
-   i32.const 0
-   local.set $1
-   loop $for-loop|0
-    local.get $1
-    local.get $5
+   local.set $3
+   loop $for-loop|00
+    local.get $2
+    local.get $3
     i32.lt_u
     if
+     global.get $prefix/bucketsAt
+     global.get $prefix/bucketBytes
+     local.get $2
+     i32.const 3
+     i32.shr_u
+     i32.mul
+     i32.add
+     i32.const 192
+     i32.add
+     global.get $columns/words
+     local.get $2
+     i32.const 7
+     i32.and
+     i32.mul
+     i32.const 3
+     i32.shl
+     i32.add
      local.get $0
      i32.const 6
      i32.shr_u
      i32.const 3
      i32.shl
-     local.tee $3
-     global.get $prefix/bucketsAt
-     global.get $prefix/bucketBytes
-     local.get $1
-     i32.const 3
-     i32.shr_u
-     i32.mul
-     i32.add
-     local.tee $6
-     i32.const 128
-     i32.add
-     local.get $1
-     i32.const 7
-     i32.and
-     local.tee $2
-     global.get $columns/words
-     i32.mul
-     i32.const 3
-     i32.shl
-     i32.add
      i32.add
      i64.load
      local.get $0
      i32.const 63
      i32.and
      i64.extend_i32_u
-     local.tee $4
      i64.shr_u
      i64.const 1
      i64.and
      i32.wrap_i64
      if
-      local.get $0
       call $mirror/reserve
-      local.get $6
-      i32.const 128
+      global.get $prefix/bucketsAt
+      global.get $prefix/bucketBytes
+      local.get $2
+      i32.const 3
+      i32.shr_u
+      i32.mul
+      i32.add
+      i32.const 192
       i32.add
       global.get $columns/words
       local.get $2
+      i32.const 7
+      i32.and
       i32.mul
       i32.const 3
       i32.shl
       i32.add
-      local.get $3
+      local.get $0
+      i32.const 6
+      i32.shr_u
+      i32.const 3
+      i32.shl
       i32.add
       i64.load
-      local.get $4
+      local.get $0
+      i32.const 63
+      i32.and
+      i64.extend_i32_u
       i64.shr_u
       i64.const 1
       i64.and
       i32.wrap_i64
       if
-       global.get $prefix/rowsAt
        local.get $0
-       i32.const 5
-       i32.shl
-       i32.add
-       local.tee $7
-       i32.load offset=28
-       local.set $3
-       global.get $prefix/segmentsAt
-       local.get $7
-       i32.load offset=20
-       i32.const 1
-       i32.sub
-       i32.const 8
-       i32.shl
-       i32.add
-       local.get $3
-       i32.const 2
-       i32.shl
-       i32.add
-       local.get $1
        local.get $2
-       i32.const 3
-       i32.shl
-       local.get $6
-       i32.add
-       i64.load
-       i64.const 56
-       i64.shr_u
-       i32.wrap_i64
-       i32.const 24
-       i32.shl
-       i32.or
-       i32.store
-       local.get $7
-       local.get $3
-       i32.const 1
-       i32.add
-       i32.store offset=28
-       local.get $7
-       local.get $7
-       i32.load offset=8
-       i32.const 1
-       i32.add
-       i32.store offset=8
+       call $mirror/enqueue
       end
      end
-     local.get $1
+     local.get $2
      i32.const 1
      i32.add
-     local.set $1
-     br $for-loop|0
+     local.set $2
+     br $for-loop|00
     end
    end
   end
-  global.get $prefix/rowsAt
   local.get $0
-  i32.const 5
-  i32.shl
-  i32.add
-  local.tee $1
-  i32.load offset=4
-  local.set $2
-  loop $while-continue|01
-   local.get $1
-   i32.load
-   local.get $2
-   i32.gt_u
-   if (result i32)
-    i32.const 1
-   else
-    local.get $1
-    i32.load offset=8
-    local.get $2
-    i32.const 1
-    i32.shl
-    i32.gt_u
-   end
-   if
-    local.get $0
-    call $mirror/passOne
-    br $while-continue|01
-   end
-  end
+  local.get $1
+  call $mirror/shrink
  )
  (func $learn/learnOne (param $0 i64) (param $1 i32) (param $2 i32) (param $3 f64)
   (local $4 i32)
   (local $5 i32)
   (local $6 v128)
-  (local $7 i64)
-  (local $8 i32)
+  (local $7 i32)
+  (local $8 i64)
   (local $9 i32)
   (local $10 i32)
   (local $11 i32)
@@ -5516,14 +5328,14 @@
   global.get $prefix/bucketBytes
   i32.mul
   i32.add
-  local.tee $8
+  local.tee $9
   v128.load
   local.get $0
   i64x2.splat
   local.tee $6
   i64x2.eq
   i64x2.bitmask
-  local.get $8
+  local.get $9
   v128.load offset=16
   local.get $6
   i64x2.eq
@@ -5531,7 +5343,7 @@
   i32.const 2
   i32.shl
   i32.or
-  local.get $8
+  local.get $9
   v128.load offset=32
   local.get $6
   i64x2.eq
@@ -5539,7 +5351,7 @@
   i32.const 4
   i32.shl
   i32.or
-  local.get $8
+  local.get $9
   v128.load offset=48
   local.get $6
   i64x2.eq
@@ -5547,14 +5359,14 @@
   i32.const 6
   i32.shl
   i32.or
-  local.tee $8
+  local.tee $9
   i32.ctz
   local.get $4
   i32.const 3
   i32.shl
   i32.add
   i32.const -1
-  local.get $8
+  local.get $9
   select
   local.tee $4
   i32.const 0
@@ -5567,7 +5379,7 @@
    i32.shr_u
    i32.mul
    i32.add
-   i32.const 128
+   i32.const 192
    i32.add
    global.get $columns/words
    local.get $4
@@ -5615,71 +5427,166 @@
    f64.store offset=64
    local.get $2
    if
-    local.get $5
-    i32.const 128
-    i32.add
-    global.get $columns/words
-    local.get $4
-    i32.mul
-    i32.const 3
-    i32.shl
-    i32.add
-    global.get $columns/words
-    i32.const 6
-    i32.shl
-    i32.add
-    local.get $1
-    i32.const 6
-    i32.shr_u
-    i32.const 3
-    i32.shl
-    i32.add
-    local.tee $2
-    local.get $2
-    i64.load
-    i64.const 1
-    local.get $1
-    i32.const 63
-    i32.and
-    i64.extend_i32_u
-    i64.shl
-    i64.or
-    i64.store
+    block $__inlined_func$recency/renewUse$145
+     local.get $1
+     local.set $2
+     local.get $5
+     i32.const 128
+     i32.add
+     local.get $4
+     i32.const 2
+     i32.shl
+     i32.add
+     i32.load
+     local.set $1
+     loop $while-continue|0
+      local.get $1
+      if (result i32)
+       global.get $recency/usesAt
+       local.get $1
+       i32.const 1
+       i32.sub
+       i32.const 20
+       i32.mul
+       i32.add
+       i32.load offset=12
+       local.get $2
+       i32.ne
+      else
+       i32.const 0
+      end
+      if
+       global.get $recency/usesAt
+       local.get $1
+       i32.const 1
+       i32.sub
+       i32.const 20
+       i32.mul
+       i32.add
+       i32.load offset=8
+       local.set $1
+       br $while-continue|0
+      end
+     end
+     local.get $1
+     if (result i32)
+      local.get $1
+      global.get $recency/rowsAt
+      local.get $2
+      i32.const 5
+      i32.shl
+      i32.add
+      i32.load offset=16
+      i32.eq
+     else
+      i32.const 1
+     end
+     br_if $__inlined_func$recency/renewUse$145
+     global.get $recency/rowsAt
+     local.get $2
+     i32.const 5
+     i32.shl
+     i32.add
+     local.set $4
+     global.get $recency/usesAt
+     local.get $1
+     i32.const 1
+     i32.sub
+     i32.const 20
+     i32.mul
+     i32.add
+     local.tee $5
+     i32.load offset=4
+     local.set $7
+     local.get $5
+     i32.load
+     local.tee $5
+     if
+      global.get $recency/usesAt
+      local.get $5
+      i32.const 1
+      i32.sub
+      i32.const 20
+      i32.mul
+      i32.add
+      local.get $7
+      i32.store offset=4
+     else
+      local.get $4
+      local.get $7
+      i32.store offset=12
+     end
+     local.get $7
+     if
+      global.get $recency/usesAt
+      local.get $7
+      i32.const 1
+      i32.sub
+      i32.const 20
+      i32.mul
+      i32.add
+      local.get $5
+      i32.store
+     else
+      local.get $4
+      local.get $5
+      i32.store offset=16
+     end
+     global.get $recency/usesAt
+     local.get $1
+     i32.const 1
+     i32.sub
+     i32.const 20
+     i32.mul
+     i32.add
+     local.tee $4
+     global.get $recency/rowsAt
+     local.get $2
+     i32.const 5
+     i32.shl
+     i32.add
+     local.tee $2
+     i32.load offset=16
+     local.tee $5
+     i32.store
+     local.get $4
+     i32.const 0
+     i32.store offset=4
+     local.get $5
+     if
+      global.get $recency/usesAt
+      local.get $5
+      i32.const 1
+      i32.sub
+      i32.const 20
+      i32.mul
+      i32.add
+      local.get $1
+      i32.store offset=4
+     else
+      local.get $2
+      local.get $1
+      i32.store offset=12
+     end
+     local.get $2
+     local.get $1
+     i32.store offset=16
+    end
    end
    return
   end
   local.get $2
   if
-   global.get $prefix/rowsAt
+   local.get $1
+   global.get $recency/rowsAt
    local.get $1
    i32.const 5
    i32.shl
    i32.add
-   local.tee $4
    i32.load offset=4
-   local.set $8
-   loop $while-continue|0
-    local.get $4
-    i32.load
-    local.get $8
-    i32.ge_u
-    if (result i32)
-     i32.const 1
-    else
-     local.get $4
-     i32.load offset=8
-     local.get $8
-     i32.const 1
-     i32.shl
-     i32.ge_u
-    end
-    if
-     local.get $1
-     call $mirror/passOne
-     br $while-continue|0
-    end
-   end
-   local.get $1
+   i32.const 1
+   i32.sub
+   call $mirror/shrink
    call $mirror/reserve
    global.get $prefix/bucketsAt
    global.get $prefix/buckets
@@ -5694,14 +5601,14 @@
    global.get $prefix/bucketBytes
    i32.mul
    i32.add
-   local.tee $8
+   local.tee $9
    v128.load
    local.get $0
    i64x2.splat
    local.tee $6
    i64x2.eq
    i64x2.bitmask
-   local.get $8
+   local.get $9
    v128.load offset=16
    local.get $6
    i64x2.eq
@@ -5709,7 +5616,7 @@
    i32.const 2
    i32.shl
    i32.or
-   local.get $8
+   local.get $9
    v128.load offset=32
    local.get $6
    i64x2.eq
@@ -5717,7 +5624,7 @@
    i32.const 4
    i32.shl
    i32.or
-   local.get $8
+   local.get $9
    v128.load offset=48
    local.get $6
    i64x2.eq
@@ -5725,14 +5632,14 @@
    i32.const 6
    i32.shl
    i32.or
-   local.tee $8
+   local.tee $9
    i32.ctz
    local.get $4
    i32.const 3
    i32.shl
    i32.add
    i32.const -1
-   local.get $8
+   local.get $9
    select
    local.set $4
   end
@@ -5753,12 +5660,12 @@
    global.get $prefix/bucketBytes
    i32.mul
    i32.add
-   local.tee $8
+   local.tee $9
    v128.load
    v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
    i64x2.eq
    i64x2.bitmask
-   local.get $8
+   local.get $9
    v128.load offset=16
    v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
    i64x2.eq
@@ -5766,7 +5673,7 @@
    i32.const 2
    i32.shl
    i32.or
-   local.get $8
+   local.get $9
    v128.load offset=32
    v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
    i64x2.eq
@@ -5774,7 +5681,7 @@
    i32.const 4
    i32.shl
    i32.or
-   local.get $8
+   local.get $9
    v128.load offset=48
    v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000
    i64x2.eq
@@ -5797,13 +5704,13 @@
      if
       local.get $4
       local.get $5
-      local.get $8
+      local.get $9
       local.get $4
       i32.const 3
       i32.shl
       i32.add
       f64.load offset=64
-      local.get $8
+      local.get $9
       local.get $5
       i32.const 3
       i32.shl
@@ -5826,15 +5733,15 @@
     i32.shl
     local.get $5
     i32.add
-    local.tee $9
+    local.tee $4
     i32.const 3
     i32.shr_u
     i32.mul
     i32.add
-    i32.const 128
+    i32.const 192
     i32.add
     global.get $columns/words
-    local.get $9
+    local.get $4
     i32.const 7
     i32.and
     i32.mul
@@ -5842,35 +5749,33 @@
     i32.shl
     i32.add
     local.set $11
-    i32.const 0
-    local.set $4
-    loop $for-loop|02
-     local.get $4
+    loop $for-loop|00
+     local.get $7
      global.get $columns/words
      i32.lt_u
      if
       global.get $prefix/heldPairs
       local.get $11
-      local.get $4
+      local.get $7
       i32.const 3
       i32.shl
       i32.add
       i64.load
-      local.tee $7
+      local.tee $8
       i64.popcnt
       i32.wrap_i64
       i32.sub
       global.set $prefix/heldPairs
       loop $for-loop|1
-       local.get $7
+       local.get $8
        i64.const 0
        i64.ne
        if
         global.get $columns/fed
-        local.get $7
+        local.get $8
         i64.ctz
         i32.wrap_i64
-        local.get $4
+        local.get $7
         i32.const 6
         i32.shl
         i32.add
@@ -5890,12 +5795,37 @@
         i64.and
         i32.wrap_i64
         if
-         local.get $9
+         local.get $4
          local.get $12
          i32.const 0
          call $prefix/noteChange
         end
-        global.get $prefix/rowsAt
+        global.get $recency/rowsAt
+        local.get $12
+        i32.const 5
+        i32.shl
+        i32.add
+        i32.load offset=4
+        if
+         global.get $prefix/bucketsAt
+         global.get $prefix/bucketBytes
+         local.get $4
+         i32.const 3
+         i32.shr_u
+         i32.mul
+         i32.add
+         i32.const 128
+         i32.add
+         local.get $4
+         i32.const 7
+         i32.and
+         i32.const 2
+         i32.shl
+         i32.add
+         local.get $12
+         call $recency/removeUse
+        end
+        global.get $recency/rowsAt
         local.get $12
         i32.const 5
         i32.shl
@@ -5906,20 +5836,20 @@
         i32.const 1
         i32.sub
         i32.store
-        local.get $7
-        local.get $7
+        local.get $8
+        local.get $8
         i64.const 1
         i64.sub
         i64.and
-        local.set $7
+        local.set $8
         br $for-loop|1
        end
       end
-      local.get $4
+      local.get $7
       i32.const 1
       i32.add
-      local.set $4
-      br $for-loop|02
+      local.set $7
+      br $for-loop|00
      end
     end
     local.get $11
@@ -5927,24 +5857,15 @@
     global.get $columns/words
     i32.const 3
     i32.shl
-    local.tee $4
-    memory.fill
-    local.get $11
-    global.get $columns/words
-    i32.const 6
-    i32.shl
-    i32.add
-    i32.const 0
-    local.get $4
     memory.fill
     global.get $prefix/bucketsAt
     global.get $prefix/bucketBytes
-    local.get $9
+    local.get $4
     i32.const 3
     i32.shr_u
     i32.mul
     i32.add
-    local.get $9
+    local.get $4
     i32.const 7
     i32.and
     i32.const 3
@@ -5961,7 +5882,7 @@
     f64.add
     global.set $prefix/evicted
    end
-   local.get $8
+   local.get $9
    local.get $5
    i32.const 3
    i32.shl
@@ -5990,7 +5911,7 @@
   local.get $4
   i32.const 7
   i32.and
-  local.tee $8
+  local.tee $7
   i32.const 3
   i32.shl
   i32.add
@@ -6003,10 +5924,10 @@
   i32.shl
   local.tee $9
   local.get $5
-  i32.const 128
+  i32.const 192
   i32.add
   global.get $columns/words
-  local.get $8
+  local.get $7
   i32.mul
   i32.const 3
   i32.shl
@@ -6024,7 +5945,7 @@
   i64.shl
   i64.or
   i64.store
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $1
   i32.const 5
   i32.shl
@@ -6056,59 +5977,9 @@
   end
   local.get $2
   if
-   global.get $prefix/rowsAt
    local.get $1
-   i32.const 5
-   i32.shl
-   i32.add
-   local.tee $1
-   i32.load offset=28
-   local.set $2
-   global.get $prefix/segmentsAt
-   local.get $1
-   i32.load offset=20
-   i32.const 1
-   i32.sub
-   i32.const 8
-   i32.shl
-   i32.add
-   local.get $2
-   i32.const 2
-   i32.shl
-   i32.add
    local.get $4
-   global.get $prefix/bucketsAt
-   global.get $prefix/bucketBytes
-   local.get $4
-   i32.const 3
-   i32.shr_u
-   i32.mul
-   i32.add
-   local.get $4
-   i32.const 7
-   i32.and
-   i32.const 3
-   i32.shl
-   i32.add
-   i64.load
-   i64.const 56
-   i64.shr_u
-   i32.wrap_i64
-   i32.const 24
-   i32.shl
-   i32.or
-   i32.store
-   local.get $1
-   local.get $2
-   i32.const 1
-   i32.add
-   i32.store offset=28
-   local.get $1
-   local.get $1
-   i32.load offset=8
-   i32.const 1
-   i32.add
-   i32.store offset=8
+   call $mirror/enqueue
   end
  )
  (func $learn/learn (param $0 i32) (param $1 i32)
@@ -6122,7 +5993,7 @@
   i32.lt_u
   select
   local.set $0
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $1
   i32.const 5
   i32.shl
@@ -6248,7 +6119,7 @@
      i32.shr_u
      i32.mul
      i32.add
-     i32.const 128
+     i32.const 192
      i32.add
      global.get $columns/words
      local.get $5
@@ -6296,24 +6167,19 @@
   call $feed/stopFeed
   local.get $0
   call $digest/clearDigest
-  global.get $prefix/rowsAt
+  global.get $recency/rowsAt
   local.get $0
   i32.const 5
   i32.shl
   i32.add
-  local.tee $2
   i32.load offset=4
   if
    loop $while-continue|0
-    local.get $2
-    i32.load offset=8
-    if
-     local.get $0
-     call $mirror/dropOne
-     br $while-continue|0
-    end
+    local.get $0
+    call $mirror/dropOldest
+    br_if $while-continue|0
    end
-   global.get $prefix/rowsAt
+   global.get $recency/rowsAt
    local.get $0
    i32.const 5
    i32.shl
@@ -6339,7 +6205,7 @@
     i32.shr_u
     i32.mul
     i32.add
-    i32.const 128
+    i32.const 192
     i32.add
     global.get $columns/words
     local.get $1
@@ -6408,7 +6274,7 @@
        global.get $prefix/buckets
        global.get $prefix/bucketBytes
        i64.extend_i32_u
-       i64.const 256
+       i64.const 480
        i64.add
        i64.mul
        global.get $columns/rows
@@ -6482,14 +6348,14 @@
   local.get $2
   call $columns/layout
   global.get $columns/words
-  i32.const 7
+  i32.const 6
   i32.shl
-  i32.const 128
+  i32.const 192
   i32.add
   global.set $prefix/bucketBytes
   global.get $prefix/bucketBytes
   i64.extend_i32_u
-  i64.const 256
+  i64.const 480
   i64.add
   local.set $5
   local.get $3
@@ -6525,18 +6391,6 @@
   else
    global.get $columns/top
    global.get $columns/top
-   global.get $columns/rows
-   i32.const 5
-   i32.shl
-   i32.const 63
-   i32.add
-   i32.const -64
-   i32.and
-   i32.add
-   global.set $columns/top
-   global.set $prefix/rowsAt
-   global.get $columns/top
-   global.get $columns/top
    global.get $prefix/buckets
    i32.wrap_i64
    local.tee $1
@@ -6549,10 +6403,15 @@
    i32.add
    global.set $columns/top
    global.set $prefix/bucketsAt
-   global.get $columns/top
-   global.get $columns/top
    local.get $1
-   i32.const 8
+   i32.const 24
+   i32.mul
+   local.tee $0
+   global.set $recency/most
+   global.get $columns/top
+   global.get $columns/top
+   global.get $columns/rows
+   i32.const 5
    i32.shl
    i32.const 63
    i32.add
@@ -6560,7 +6419,19 @@
    i32.and
    i32.add
    global.set $columns/top
-   global.set $prefix/segmentsAt
+   global.set $recency/rowsAt
+   global.get $columns/top
+   global.get $columns/top
+   local.get $0
+   i32.const 20
+   i32.mul
+   i32.const 63
+   i32.add
+   i32.const -64
+   i32.and
+   i32.add
+   global.set $columns/top
+   global.set $recency/usesAt
    i32.const 1
   end
   i32.eqz

@@ -40,7 +40,7 @@ async function runRounds(
 /** A bench that measured failures must not pass for one that measured work. */
 function failuresOf(all: Results[]): string[] {
   return all
-    .filter(({ target }) => target.name === "gridpoint" || target.name === "direct")
+    .filter(({ target }) => target.name.startsWith("gridpoint") || target.name === "direct")
     .flatMap(({ target, rounds }) =>
       rounds
         .map((round) => round.plain.errors + round.stream.errors + round.ttftErrors)

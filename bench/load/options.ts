@@ -1,11 +1,16 @@
 /** The command line of the load bench. */
 import { parseArgs } from "node:util";
+import { RUNTIMES, type RuntimeName } from "../../test/runtime/runtimes.ts";
 
 export const TARGETS = ["direct", "gridpoint", "haproxy", "nginx", "portkey"] as const;
 export type TargetName = (typeof TARGETS)[number];
 
 export interface Options {
   targets: TargetName[];
+  /** Those that gridpoint is measured on, each a row of its own. */
+  runtimes: RuntimeName[];
+  /** Of gridpoint on Node. */
+  processes: number;
   /** Seconds per phase. */
   durationS: number;
   rounds: number;
@@ -29,6 +34,8 @@ export class UsageError extends Error {}
 export const USAGE = `npm run bench:load -- [options]
 
   --targets LIST   of ${TARGETS.join(",")} (default: all that are installed)
+  --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
+  --processes N    gridpoint on Node with N processes on one port, 1..64 (1)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
@@ -48,16 +55,18 @@ function within(name: string, text: string, low: number, high: number): number {
   throw new UsageError(`--${name} must be a number between ${low} and ${high}, not "${text}"`);
 }
 
+/** @throws UsageError unless every name of the list is known. */
+function listOf<T extends string>(option: string, text: string, known: readonly T[]): T[] {
+  const names = text.split(",") as T[];
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong === undefined) return names;
+  throw new UsageError(`--${option}: "${wrong}" is none of ${known.join(", ")}`);
+}
+
 function targetsOf(text: string | undefined): TargetName[] {
   if (text === undefined) return [...TARGETS];
-  const names = text.split(",");
-  const known: readonly string[] = TARGETS;
-  const wrong = names.find((name) => !known.includes(name));
-  if (wrong !== undefined) {
-    throw new UsageError(`--targets: "${wrong}" is none of ${TARGETS.join(", ")}`);
-  }
   // Added time is measured against direct: it is always there.
-  return [...new Set(["direct", ...names])] as TargetName[];
+  return [...new Set(["direct", ...listOf("targets", text, TARGETS)] as const)];
 }
 
 function valuesOf(args: string[]) {
@@ -66,6 +75,8 @@ function valuesOf(args: string[]) {
     args,
     options: {
       targets: text,
+      runtimes: { ...text, default: "node" },
+      processes: { ...text, default: "1" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
       rate: { ...text, default: "500" },
@@ -91,6 +102,8 @@ export function parseOptions(args: string[]): Options {
   }
   const options: Options = {
     targets: targetsOf(values.targets),
+    runtimes: listOf("runtimes", values.runtimes, RUNTIMES),
+    processes: Math.trunc(within("processes", values.processes, 1, 64)),
     durationS: within("duration", values.duration, 0.1, 60),
     rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
     rate: within("rate", values.rate, 1, 5_000),

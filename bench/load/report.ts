@@ -123,7 +123,7 @@ function ratioLine(grid: Results, peer: Results): string {
       2,
     );
   return (
-    `gridpoint / ${peer.target.name}: ` +
+    `${grid.target.name} / ${peer.target.name}: ` +
     `CPU per plain request ${ratio((round) => round.plain.cpuUs)}, ` +
     `per streamed request ${ratio((round) => round.stream.cpuUsPerRequest)}, ` +
     `per chunk ${ratio((round) => round.stream.cpuUsPerChunk)}`
@@ -181,9 +181,9 @@ function personLine(results: Results, direct: Results): string[] {
 
 export function personReport(all: Results[]): string {
   const direct = all.find((results) => results.target.name === "direct") as Results;
-  const grid = all.find((results) => results.target.name === "gridpoint");
-  const peers = all.filter(({ target }) => target.running !== undefined && target !== grid?.target);
-  const ratios = grid === undefined ? [] : peers.map((peer) => ratioLine(grid, peer));
+  const isGrid = ({ target }: Results) => target.name.startsWith("gridpoint");
+  const peers = all.filter((one) => one.target.running !== undefined && !isGrid(one));
+  const ratios = all.filter(isGrid).flatMap((grid) => peers.map((peer) => ratioLine(grid, peer)));
   return [
     table([HEADINGS, ...all.map((results) => personLine(results, direct))]),
     "",

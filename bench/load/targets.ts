@@ -12,11 +12,15 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Site } from "./generator.ts";
+import { binaryOf, commandLine, ENVIRONMENT, missing } from "../../test/runtime/runtimes.ts";
+import type { RuntimeName } from "../../test/runtime/runtimes.ts";
+import { workerdCommand } from "../../test/runtime/workerd-process.ts";
 import type { Options, TargetName } from "./options.ts";
 import { accepts, announced, freePort, launch, until, type Running } from "./process.ts";
 
 export interface Target extends Site {
-  name: TargetName;
+  /** A TargetName, or `gridpoint-bun` for another runtime than Node. */
+  name: string;
   runtime: string;
   /** undefined = no process of its own (direct). */
   running: Running | undefined;
@@ -39,7 +43,7 @@ function versionOf(command: string, args: string[]): string | undefined {
     // nginx prints its version on stderr.
     const script = `"$0" "$@" 2>&1`;
     const text = execFileSync("sh", ["-c", script, command, ...args], { encoding: "utf8" });
-    return /\d+\.\d+[.\d]*/.exec(text)?.[0];
+    return /\d+[.-]\d+[.\d-]*/.exec(text)?.[0];
   } catch {
     return undefined;
   }
@@ -63,7 +67,7 @@ const startDirect: Start = async ({ upstream }) => ({
 });
 
 /** The PoP's config for the bench: nothing may be held back, no limit may bite. */
-const gridpointConfig = (upstream: string): unknown => ({
+const gridpointConfig = (upstream: string): Record<string, unknown> => ({
   pop: { id: "bench", tier: "edge", region: "bench" },
   listen: { host: "127.0.0.1", port: 0 },
   endpoints: [
@@ -79,20 +83,50 @@ const gridpointConfig = (upstream: string): unknown => ({
   ],
 });
 
-const startGridpoint: Start = async ({ options, folder, upstream }) => {
-  const cli = join(ROOT, "edge/cli.ts");
-  if (!existsSync(cli)) throw new Error(`${cli} is not there`);
-  const config = join(folder, "gridpoint.json");
-  writeFileSync(config, JSON.stringify(gridpointConfig(upstream)));
-  const running = launch(options.node, [cli, "serve", "--config", config]);
+async function launchGridpoint(
+  options: Options,
+  folder: string,
+  upstream: string,
+  runtime: RuntimeName,
+): Promise<{ running: Running; base: string }> {
+  const config = gridpointConfig(upstream);
+  if (runtime === "workerd") {
+    const port = await freePort();
+    const { file, args, env } = await workerdCommand(config, port, folder);
+    const running = launch(file, args, env);
+    await until(running, "gridpoint on workerd", () => accepts(port));
+    return { running, base: `http://127.0.0.1:${port}` };
+  }
+  const path = join(folder, "gridpoint.json");
+  writeFileSync(path, JSON.stringify(config));
+  const many = runtime === "node" && options.processes > 1;
+  const more = many ? ["--processes", String(options.processes)] : [];
+  const [file, args] = commandLine(runtime, ["serve", "--config", path, ...more]);
+  const running = launch(runtime === "node" ? options.node : file, args, ENVIRONMENT);
   const base = await until(running, "gridpoint", () => announced(running));
+  return { running, base };
+}
+
+async function startGridpoint(
+  { options, folder, upstream }: Scene,
+  runtime: RuntimeName,
+): Promise<Target | undefined> {
+  const reason = missing(runtime);
+  if (reason !== undefined) {
+    console.error(reason);
+    return undefined;
+  }
+  const { running, base } = await launchGridpoint(options, folder, upstream, runtime);
   await until(running, "gridpoint", async () => {
     const ready = await fetch(`${base}/readyz`);
     await ready.arrayBuffer();
     return ready.ok ? true : undefined;
   });
-  return { name: "gridpoint", runtime: nodeVersion(options.node), base, headers: {}, running };
-};
+  const name = runtime === "node" ? "gridpoint" : `gridpoint-${runtime}`;
+  const command = runtime === "node" ? options.node : binaryOf(runtime);
+  const version = `${runtime} ${versionOf(command, ["--version"]) ?? "?"}`;
+  return { name, runtime: version, base, headers: {}, running };
+}
 
 const haproxyConfig = (port: number, upstream: string): string => `global
   nbthread 1
@@ -186,9 +220,8 @@ const startPortkey: Start = async ({ options, upstream }) => {
   };
 };
 
-const STARTS: Record<TargetName, Start> = {
+const STARTS: Record<Exclude<TargetName, "gridpoint">, Start> = {
   direct: startDirect,
-  gridpoint: startGridpoint,
   haproxy: startHaproxy,
   nginx: startNginx,
   portkey: startPortkey,
@@ -197,9 +230,15 @@ const STARTS: Record<TargetName, Start> = {
 /** Starts all that are asked for and there; says on stderr which are not. */
 export async function startTargets(scene: Scene): Promise<Target[]> {
   const targets: Target[] = [];
-  for (const name of scene.options.targets) {
+  const starts = scene.options.targets.flatMap(
+    (name): [string, () => Promise<Target | undefined>][] =>
+      name === "gridpoint"
+        ? scene.options.runtimes.map((one) => [one, () => startGridpoint(scene, one)])
+        : [[name, () => STARTS[name](scene)]],
+  );
+  for (const [name, start] of starts) {
     try {
-      const target = await STARTS[name](scene);
+      const target = await start();
       if (target === undefined) console.error(`${name}: not installed here, left out`);
       else targets.push(target);
     } catch (error) {

@@ -1,5 +1,6 @@
 /** All policies over one trace: options to replays, replays to the rows of the report. */
 import { DEFAULT_WEIGHTS } from "../../src/kernel/weights.ts";
+import { Calibration, type CalibrationRow } from "./calibration.ts";
 import { CONTENDERS } from "./contenders.ts";
 import type { Options } from "./options.ts";
 import { evenPlaces, type Places, readPlaces } from "./places.ts";
@@ -32,6 +33,9 @@ export interface PolicyResult {
   seconds: number;
   refused: number;
   handedOver: number;
+  givenBack: number;
+  /** Undefined: this policy predicts nothing. */
+  calibration: CalibrationRow | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -89,15 +93,16 @@ export class Bench {
       digestBytes: this.places.names.length > 1 ? DIGEST_BYTES : 0,
       promptBytesMax: longest * BLOCK_TOKENS,
     } as const;
-    const { engine, seed, spreadMs, gossipMs, digestMs, refuseMs, binding, entry } = options;
+    const { engine, seed, spreadMs, gossipMs, digestMs, binding, entry, keep } = options;
     return {
       ...{ workers: this.workers, engine, cacheBlocks, spreadMs, seed, entry },
       speedUp: this.speedUp(share),
       pop: {
         ...{ binding, budgetTokens: BUDGET_TOKENS, weights: DEFAULT_WEIGHTS, adaptive: true },
         ...{ kernel, cacheBlocks, sessions: trace.namesSessions, seed },
+        ...{ assumedRate: options.assumedRate, gives: !keep },
       },
-      grid: { places: this.places, gossipMs, digestMs, refuseMs },
+      grid: { places: this.places, gossipMs, digestMs },
     };
   }
 
@@ -117,7 +122,10 @@ export class Bench {
       usdPerMTok: this.usdPerMTok(done, sloCapacity),
     };
     const { refused, grid } = done;
-    return { row, ttftMs, seconds, refused, handedOver: grid?.handedOver ?? 0 };
+    const handedOver = grid?.handedOver ?? 0;
+    const calibration = grid && Calibration.sum(grid.pops.map((pop) => pop.calibration));
+    const givenBack = grid?.refusals ?? 0;
+    return { row, ttftMs, seconds, refused, handedOver, givenBack, calibration };
   }
 
   private replay(policy: string, share: number, hooks: ReplayHooks = {}): Replay {

@@ -2,10 +2,8 @@
  * The public trace formats: Mooncake (one request per line, ids of 512-token blocks), agentic
  * (one session per line, ids of 64-token blocks, no absolute times), Azure (CSV, no ids).
  */
-import { createReadStream, type ReadStream } from "node:fs";
 import { basename } from "node:path";
-import { createInterface } from "node:readline";
-import { createBrotliDecompress, createGunzip } from "node:zlib";
+import { linesOf } from "./lines.ts";
 import { randomBelow, randomShare, randomWords } from "./random.ts";
 import { BLOCK_TOKENS, type RawRequest, type Trace, toTrace } from "./trace.ts";
 
@@ -24,42 +22,36 @@ export interface ReadOptions {
 
 export class TraceError extends Error {}
 
-function plainBytes(file: string): NodeJS.ReadableStream {
-  const bytes: ReadStream = createReadStream(file);
-  if (!/\.(gz|br)$/.test(file)) return bytes;
-  const plain = file.endsWith(".br") ? createBrotliDecompress() : createGunzip();
-  bytes.on("error", (error) => plain.destroy(error));
-  return bytes.pipe(plain);
-}
-
-/** @throws TraceError naming the file and the line */
+/** @throws TraceError naming the file, and the line where there is one */
 export async function readTrace(file: string, options: ReadOptions): Promise<Trace> {
   let format = options.format;
   let reader: ((line: string) => void) | undefined;
   const raw: RawRequest[] = [];
   const sessions: AgenticSession[] = [];
   let number = 0;
-  for await (const line of createInterface({ input: plainBytes(file) })) {
-    number++;
-    if (line.trim() === "") continue;
-    format ??= formatOf(line);
-    reader ??= readerOf(format, raw, sessions);
-    try {
+  try {
+    for await (const line of linesOf(file)) {
+      number++;
+      if (line.trim() === "") continue;
+      format ??= formatOf(line);
+      reader ??= readerOf(format, raw, sessions);
       reader(line);
-    } catch (error) {
-      throw new TraceError(`${file}, line ${number}: not ${format}: ${(error as Error).message}`);
     }
+    number = 0;
+    for (const request of placed(sessions, options)) raw.push(request);
+    return toTrace(basename(file), raw);
+  } catch (error) {
+    const where = number > 0 && reader !== undefined ? `, line ${number}: not ${format}` : "";
+    throw new TraceError(`${file}${where}: ${(error as Error).message}`);
   }
-  if (sessions.length > 0) raw.push(...placed(sessions, options));
-  return toTrace(basename(file), raw);
 }
 
 function formatOf(line: string): Format {
-  if (!line.startsWith("{")) return "azure";
+  if (!line.trimStart().startsWith("{")) return "azure";
   const first = JSON.parse(line) as Record<string, unknown>;
   if (Array.isArray(first.requests)) return "agentic";
-  if (Array.isArray(first.hash_ids)) return "mooncake";
-  throw new TraceError("the format is not clear: say --format mooncake, agentic or azure");
+  if ("hash_ids" in first || "input_length" in first) return "mooncake";
+  throw new TypeError("the format is not clear: say --format mooncake, agentic or azure");
 }
 
 function readerOf(
@@ -76,25 +68,54 @@ function readerOf(
   };
 }
 
-function countOf(value: unknown, name: string): number {
-  const count = Number(value);
-  if (value === undefined || !Number.isFinite(count) || count < 0) {
-    throw new TypeError(`${name} must be a number from 0 on, not ${JSON.stringify(value)}`);
-  }
-  return count;
+/** Tokens of one prompt or answer; more is a fault of the file. */
+const TOKENS_MAX = 1e8;
+
+function numberOf(value: unknown, name: string, most = Number.MAX_SAFE_INTEGER): number {
+  const isNumber = typeof value === "number" || (typeof value === "string" && value.trim() !== "");
+  const number = isNumber ? Number(value) : Number.NaN;
+  if (number >= 0 && number <= most) return number;
+  throw new TypeError(`${name} must be a number from 0 to ${most}, not ${JSON.stringify(value)}`);
+}
+
+/** An empty prompt or answer still is one token to an engine. */
+function tokensOf(value: unknown, name: string): number {
+  return Math.max(Math.round(numberOf(value, name, TOKENS_MAX)), 1);
 }
 
 function idsOf(value: unknown): (number | string)[] {
-  if (!Array.isArray(value)) throw new TypeError("hash_ids must be a list");
-  return value;
+  const isId = (id: unknown) => typeof id === "number" || typeof id === "string";
+  if (Array.isArray(value) && value.every(isId)) return value;
+  throw new TypeError("hash_ids must be a list of numbers or strings");
+}
+
+/** Ids of 64 bits are beyond what a number holds: two of them must not become one. */
+const LONG_NUMBER = /\d{16}/;
+
+function parsed(line: string): Record<string, unknown> {
+  if (!LONG_NUMBER.test(line)) return objectOf(JSON.parse(line));
+  const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && LONG_NUMBER.test(source ?? "")
+      ? source
+      : value;
+  // The third argument is younger than the compiler's library.
+  const parse = JSON.parse as (text: string, reviver: typeof exact) => unknown;
+  return objectOf(parse(line, exact));
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new TypeError("each line must be a JSON object");
 }
 
 function mooncakeRequest(line: string): RawRequest {
-  const row = JSON.parse(line) as Record<string, unknown>;
+  const row = parsed(line);
   return {
-    atMs: countOf(row.timestamp, "timestamp"),
-    inputTokens: Math.max(countOf(row.input_length, "input_length"), 1),
-    outputTokens: Math.max(countOf(row.output_length, "output_length"), 1),
+    atMs: numberOf(row.timestamp, "timestamp"),
+    inputTokens: tokensOf(row.input_length, "input_length"),
+    outputTokens: tokensOf(row.output_length, "output_length"),
     ids: idsOf(row.hash_ids),
     session: undefined,
   };
@@ -103,25 +124,33 @@ function mooncakeRequest(line: string): RawRequest {
 const AZURE_COLUMNS = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 
 function azureHeader(line: string): string[] {
-  const names = line.trim().split(",");
+  const names = line.split(",").map((name) => name.trim());
   const missing = AZURE_COLUMNS.find((name) => !names.includes(name));
-  if (missing !== undefined) throw new TypeError(`the header has no column ${missing}`);
-  return names;
+  if (missing === undefined) return names;
+  throw new TypeError(`the header must have the columns ${AZURE_COLUMNS}: no ${missing} in it`);
 }
 
 function azureRequest(line: string, header: string[]): RawRequest {
-  const cells = line.trim().split(",");
+  const cells = line.split(",").map((cell) => cell.trim());
   const [time, input, output] = AZURE_COLUMNS.map((name) => cells[header.indexOf(name)]);
-  // Hundreds of nanoseconds: more digits than Date.parse is bound to take.
-  const [seconds, fraction] = time.split(".");
-  const atMs = Date.parse(`${seconds.replace(" ", "T")}Z`) + Number(`0.${fraction ?? "0"}`) * 1000;
   return {
-    atMs: countOf(atMs, "TIMESTAMP"),
-    inputTokens: Math.max(countOf(input, "ContextTokens"), 1),
-    outputTokens: Math.max(countOf(output, "GeneratedTokens"), 1),
+    atMs: timeOf(time),
+    inputTokens: tokensOf(input, "ContextTokens"),
+    outputTokens: tokensOf(output, "GeneratedTokens"),
     ids: undefined,
     session: undefined,
   };
+}
+
+const DATE_TIME = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?$/;
+
+/** Hundreds of nanoseconds are more digits than Date.parse is bound to take. */
+function timeOf(text: string | undefined): number {
+  const found = DATE_TIME.exec(text ?? "");
+  const [, day, time, fraction = "0", zone = "Z"] = found ?? [];
+  const atMs = Date.parse(`${day}T${time}${zone}`) + Number(fraction) * 1000;
+  if (found !== null && atMs >= 0) return atMs;
+  throw new TypeError(`TIMESTAMP must be like 2023-11-16 18:15:46.68059, not "${text}"`);
 }
 
 interface AgenticRequest {
@@ -133,24 +162,26 @@ interface AgenticRequest {
 type AgenticSession = AgenticRequest[];
 
 function agenticSession(line: string, number: number): AgenticSession {
-  const session = JSON.parse(line) as Record<string, unknown>;
-  const blockTokens = countOf(session.block_size, "block_size");
+  const session = parsed(line);
+  const blockTokens = numberOf(session.block_size, "block_size");
   const every = BLOCK_TOKENS / blockTokens;
   if (!Number.isInteger(every)) throw new TypeError(`block_size ${blockTokens} is no part of 512`);
+  // Ids of another scope name the same blocks in every session.
+  const scope = (session.hash_id_scope ?? "local") === "local" ? `${number}/` : "";
   const found: AgenticSession = [];
   const take = (rows: unknown, startS: number) => {
     if (!Array.isArray(rows)) throw new TypeError("requests must be a list");
-    for (const row of rows as Record<string, unknown>[]) {
-      const atS = startS + countOf(row.t, "t");
+    for (const row of rows.map(objectOf)) {
+      const atS = startS + numberOf(row.t, "t");
       if (row.type === "subagent") {
         take(row.requests, atS);
         continue;
       }
       found.push({
         atS,
-        inputTokens: Math.max(countOf(row.in, "in"), 1),
-        outputTokens: Math.max(countOf(row.out, "out"), 1),
-        ids: coarse(idsOf(row.hash_ids), every, number),
+        inputTokens: tokensOf(row.in, "in"),
+        outputTokens: tokensOf(row.out, "out"),
+        ids: coarse(idsOf(row.hash_ids), every, scope),
       });
     }
   };
@@ -159,9 +190,9 @@ function agenticSession(line: string, number: number): AgenticSession {
 }
 
 /** The last fine id of each coarse block: it names the whole chain to there. */
-function coarse(ids: (number | string)[], every: number, session: number): string[] {
+function coarse(ids: (number | string)[], every: number, scope: string): string[] {
   const kept: string[] = [];
-  for (let at = every - 1; at < ids.length; at += every) kept.push(`${session}/${ids[at]}`);
+  for (let at = every - 1; at < ids.length; at += every) kept.push(`${scope}${ids[at]}`);
   return kept;
 }
 

@@ -3,7 +3,6 @@
  * so many milliseconds, changes of prefix digests. A hand-over and what comes back of it take
  * half a round trip each. With one PoP there is nothing to gossip.
  */
-import { backlogAt } from "../../src/state/backlog.ts";
 import type { Events } from "./events.ts";
 import type { SimulatedFleet } from "./fleet.ts";
 import {
@@ -22,11 +21,6 @@ export interface GridOptions {
   /** Period of load gossip, per PoP, each with its own phase. */
   gossipMs: number;
   digestMs: number;
-  /**
-   * A PoP refuses what is handed to it, once per request, when it expects a TTFT worse than
-   * promised by more than this: its fresh load comes with the refusal. Infinity = never.
-   */
-  refuseMs: number;
 }
 
 export class BenchGrid {
@@ -56,10 +50,9 @@ export class BenchGrid {
     this.pops = names.map((_, index) => {
       const handOver = (worker: number, journey: Journey, upstream: Upstream) =>
         this.handOver(index, worker, journey, upstream);
-      const rtts = popOf.map((owner) => rttMs[index][owner]);
-      const own = popOf.flatMap((owner, worker) => (owner === index ? [worker] : []));
       const seed = mix(pop.seed, index);
-      return new BenchPop({ ...pop, seed }, { own, rtts }, fleet, events, handOver);
+      const place = { index, popOf, rttMs: rttMs[index] };
+      return new BenchPop({ ...pop, seed }, place, fleet, events, handOver);
     });
     this.startTicks();
   }
@@ -74,33 +67,22 @@ export class BenchGrid {
     const wayMs = rttMs[from][owner] / 2;
     this.handedOver++;
     this.after(wayMs, () => {
-      if (this.isRefused(this.pops[owner], journey, upstream)) {
-        this.after(wayMs, () => this.refused(from, owner, journey, upstream));
-      } else {
-        this.pops[owner].receive(journey, this.farUpstream(wayMs, upstream), wayMs);
-      }
+      const far = this.farUpstream(wayMs, upstream, () => this.tell(owner, from, wayMs));
+      this.pops[owner].receive(journey, far, wayMs);
     });
   }
 
-  private isRefused(owner: BenchPop, journey: Journey, upstream: Upstream): boolean {
-    const { refuseMs } = this.options;
-    if (journey.hops++ > 0 || !Number.isFinite(refuseMs)) return false;
-    return owner.expects(journey) > upstream.hintMs + refuseMs;
-  }
-
-  private refused(from: number, owner: number, journey: Journey, upstream: Upstream): void {
-    this.refusals++;
-    this.tell(this.pops[owner], this.pops[from]);
-    upstream.refused();
-    this.pops[from].enter(journey);
-  }
-
-  /** News for the PoP that handed over, one way later. */
-  private farUpstream(wayMs: number, upstream: Upstream): Upstream {
+  /** News for the PoP that handed over, one way later; a refusal brings the fresh load along. */
+  private farUpstream(wayMs: number, upstream: Upstream, tell: () => void): Upstream {
     return {
       ...upstream,
       firstContent: (nowMs) => this.after(wayMs, () => upstream.firstContent(nowMs + wayMs)),
       ended: (nowMs, cached) => this.after(wayMs, () => upstream.ended(nowMs + wayMs, cached)),
+      refused: () => {
+        this.refusals++;
+        tell();
+        this.after(wayMs, () => upstream.refused());
+      },
     };
   }
 
@@ -111,12 +93,12 @@ export class BenchGrid {
   private startTicks(): void {
     const { gossipMs, digestMs } = this.options;
     const words = randomWords(this.seed ^ 0x71c5);
-    for (const pop of this.pops) {
+    for (const [index, pop] of this.pops.entries()) {
       this.every(WAKE_MS, words, () => pop.queue.wake(this.events.nowMs));
       this.every(SURVEY_MS, words, () => pop.survey());
       if (this.pops.length === 1) continue;
       this.every(gossipMs, words, () => {
-        for (const other of this.pops) this.gossip(pop, other);
+        for (const other of this.pops.keys()) this.gossip(index, other);
       });
       this.every(digestMs, words, () => this.tellDigests(pop));
     }
@@ -130,28 +112,16 @@ export class BenchGrid {
     this.events.at((words() / 2 ** 32) * periodMs, tick);
   }
 
-  /** What a PoP knows of its own workers' load, as another one takes it up. */
-  private tell(pop: BenchPop, other: BenchPop): void {
-    if (pop === other) return;
-    const said = pop.table.columns;
-    const heard = other.table.columns;
-    for (const row of pop.own) {
-      const backlog = backlogAt(said, row, said.prefillRate[row], this.events.nowMs);
-      heard.queuedTokens[row] = backlog + said.waitingTokens[row];
-      heard.sentTokens[row] = 0;
-      heard.sampleAtMs[row] = this.events.nowMs;
-      heard.prefillRate[row] = said.prefillRate[row];
-      heard.kvUsage[row] = said.kvUsage[row];
-    }
+  private gossip(pop: number, other: number): void {
+    if (pop !== other) this.tell(pop, other, this.options.places.rttMs[pop][other] / 2);
   }
 
-  /** The same, underway for half a round trip. */
-  private gossip(pop: BenchPop, other: BenchPop): void {
-    if (pop === other) return;
-    const { rttMs } = this.options.places;
-    const wayMs = rttMs[this.pops.indexOf(pop)][this.pops.indexOf(other)] / 2;
-    if (wayMs === 0) this.tell(pop, other);
-    else this.after(wayMs, () => this.tell(pop, other));
+  /** What a PoP says of its load now, as another one takes it up after the way there. */
+  private tell(pop: number, other: number, wayMs: number): void {
+    const load = this.pops[pop].load();
+    const saidMs = this.events.nowMs;
+    if (wayMs === 0) this.pops[other].hear(pop, load, saidMs);
+    else this.after(wayMs, () => this.pops[other].hear(pop, load, saidMs));
   }
 
   private tellDigests(pop: BenchPop): void {

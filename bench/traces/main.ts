@@ -4,30 +4,26 @@
  * with other routers' policies.
  */
 import { existsSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { Bench, type PolicyResult } from "./bench.ts";
 import { chartOf } from "./chart.ts";
+import { traceFolder } from "./folder.ts";
 import { readTrace, TraceError } from "./formats.ts";
 import { type Options, optionsFrom, USAGE, UsageError } from "./options.ts";
 import { GeoError } from "./places.ts";
 import type { BenchPop } from "./pop.ts";
 import type { ReplayHooks } from "./replay.ts";
-import { heading, table } from "./report.ts";
+import { calibrationLine, heading, table } from "./report.ts";
 import type { TraceRequest } from "./trace.ts";
 
 const DEFAULT_TRACE = "mooncake_conversation_trace.jsonl.gz";
 const LINE_WIDTH = 60;
 
-/** Where public traces lie: GRIDPOINT_TRACES, else beside the checkout. */
-function defaultTrace(): string {
-  const beside = fileURLToPath(new URL("../../../shared/traces", import.meta.url));
-  return `${process.env.GRIDPOINT_TRACES ?? beside}/${DEFAULT_TRACE}`;
-}
-
 function showExplanation(pop: BenchPop, request: TraceRequest): void {
   const { index, inputTokens, blocks } = request;
   process.stderr.write(`\nrequest ${index}: ${inputTokens} tokens, ${blocks.length} blocks\n`);
-  const rows = pop.explain(request).map(({ row, ...terms }) => ({ worker: row, ...terms }));
+  const ranked = pop.explain(request).sort((a, b) => a.socialMs - b.socialMs);
+  const rows = ranked.map(({ row, ...terms }) => ({ worker: row, ...terms }));
   for (const row of rows) process.stderr.write(`${JSON.stringify(row)}\n`);
 }
 
@@ -45,7 +41,7 @@ function hooksFor(policy: string, { explain }: Options): ReplayHooks {
 async function main(): Promise<void> {
   const options = optionsFrom(process.argv.slice(2));
   if (options === undefined) return void process.stdout.write(USAGE);
-  const file = options.trace ?? defaultTrace();
+  const file = options.trace ?? join(traceFolder(), DEFAULT_TRACE);
   if (!existsSync(file)) {
     const advice = "say --trace FILE, or set GRIDPOINT_TRACES to a folder of public traces";
     process.stderr.write(`skipped: there is no ${file}; ${advice}\n`);
@@ -67,7 +63,10 @@ function say(bench: Bench, options: Options, results: PolicyResult[]): void {
     const curves = results.map(({ row, ttftMs }) => ({ name: row.policy, ttftMs }));
     writeFileSync(options.svg, chartOf(title, curves));
   }
-  if (!options.json) return void process.stdout.write(`${table(results)}\n`);
+  if (!options.json) {
+    const calibrations = results.map(calibrationLine).join("");
+    return void process.stdout.write(`${table(results)}\n\n${calibrations}`);
+  }
   const policies = results.map(({ row }) => row);
   const said = { trace: bench.trace.name, options, policies };
   process.stdout.write(`${JSON.stringify(said, undefined, 2)}\n`);

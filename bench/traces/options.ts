@@ -24,7 +24,9 @@ export const USAGE = `npm run bench:traces -- [options]
   --gossip-ms G      period of their load gossip, 10..60000 (250)
   --digest-ms D      period of their prefix digests (1000)
   --entry E          requests come in anywhere (random) or per conversation (session) (random)
-  --refuse-ms M      a PoP refuses once what it expects to be M ms later than promised (never)
+  --keep             a PoP keeps what is handed to it, also what it will serve much later than
+                     its sender thinks
+  --assumed-rate R   prefill tokens/s that the routers start from; they learn the rest (4000)
   --geo FILE         PoPs, their workers and users, and round trips; see bench/traces/places.ts
   --spread-ticks MS  each request somewhere in its tick of so many trace ms (0)
   --policies LIST    of ${Object.keys(CONTENDERS).join(",\n                     ")}
@@ -51,7 +53,8 @@ export interface Options {
   gossipMs: number;
   digestMs: number;
   entry: Entry;
-  refuseMs: number;
+  keep: boolean;
+  assumedRate: number;
   geo: string | undefined;
   spreadMs: number;
   policies: string[];
@@ -79,7 +82,8 @@ const SPEC = {
   "gossip-ms": text,
   "digest-ms": text,
   entry: text,
-  "refuse-ms": text,
+  keep: flag,
+  "assumed-rate": text,
   geo: text,
   "spread-ticks": text,
   policies: text,
@@ -151,7 +155,8 @@ export function optionsFrom(args: string[]): Options | undefined {
     gossipMs: within("gossip-ms", v["gossip-ms"] ?? "250", 10, 60_000),
     digestMs: within("digest-ms", v["digest-ms"] ?? "1000", 10, 600_000),
     entry: oneOf("entry", v.entry ?? "random", ENTRIES),
-    refuseMs: maybe(v["refuse-ms"], (given) => within("refuse-ms", given, 0, 1e6)) ?? NEVER,
+    keep: v.keep ?? false,
+    assumedRate: within("assumed-rate", v["assumed-rate"] ?? "4000", 1, 1e6),
     geo: v.geo,
     spreadMs: within("spread-ticks", v["spread-ticks"] ?? "0", 0, 1e6),
     policies: policiesOf(v.policies, v.geo !== undefined),
@@ -163,8 +168,6 @@ export function optionsFrom(args: string[]): Options | undefined {
     json: v.json ?? false,
   };
 }
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 function parseArgsOrSay(args: string[]) {
   try {

@@ -4,22 +4,28 @@
  * Row r of its table is worker r; rows of other PoPs' workers are candidates like its own, and a
  * request for one of them is handed over to its PoP, which decides among its own.
  */
+import { elsewhereFromMs } from "../../src/admission/handover.ts";
 import { type QueueHost, WaitQueue } from "../../src/admission/queue.ts";
 import { hasPrefillRoom } from "../../src/admission/room.ts";
 import { Feedback, type Flight } from "../../src/feedback/observe.ts";
-import type { Decision } from "../../src/grid/decision.ts";
+import type { Candidate, Decision } from "../../src/grid/decision.ts";
 import type { EndpointSpec } from "../../src/grid/endpoint.ts";
 import { GridError } from "../../src/grid/errors.ts";
 import type { Ask, Kernel, KernelOptions, Weights } from "../../src/kernel/kernel.ts";
+import { type CostTerms, termsOf } from "../../src/kernel/terms.ts";
 import { createWasmKernel, type KernelExports } from "../../src/kernel/wasm.ts";
 import { lambdaAt } from "../../src/kernel/weights.ts";
+import { surveyOf } from "../../src/pop-survey.ts";
 import { type EndpointRecord, EndpointTable } from "../../src/state/endpoint-table.ts";
 import { SessionTable } from "../../src/state/session-table.ts";
 import type { Task } from "../../src/task/task.ts";
 import module from "../../wasm/module.bytes.ts";
-import { DECODE_MS, PREFILL_RATE, SLOTS } from "./engine.ts";
+import { ASK, CHAT, MODEL, TASK } from "./blank.ts";
+import { Calibration } from "./calibration.ts";
+import { DECODE_MS, SLOTS } from "./engine.ts";
 import type { Events } from "./events.ts";
 import type { SimulatedFleet } from "./fleet.ts";
+import { HeardLoads, type PopPlace, type SaidLoad, workersOf } from "./heard.ts";
 import { randomWords } from "./random.ts";
 import { BLOCK_TOKENS, type TraceRequest } from "./trace.ts";
 
@@ -33,6 +39,10 @@ export interface PopOptions {
   /** Lambda follows the load, as in the PoP; false: it stays. */
   adaptive: boolean;
   kernel: KernelOptions;
+  /** Prefill tokens per second that are assumed of a worker until its rate is learned. */
+  assumedRate: number;
+  /** A PoP gives back what it would serve much later than its sender thinks. */
+  gives: boolean;
   /** KV cache of each worker, in blocks, as its engine says. */
   cacheBlocks: number;
   sessions: boolean;
@@ -43,8 +53,9 @@ export interface PopOptions {
 export interface Journey {
   readonly request: TraceRequest;
   readonly arrivedMs: number;
-  /** Handed over so far. */
-  hops: number;
+  /** Workers of PoPs that gave it back. */
+  tried: number[];
+  givenBack: number;
   prefilled(nowMs: number, hitBlocks: number): void;
   ended(): void;
   refused(error: GridError): void;
@@ -60,18 +71,12 @@ interface JourneyTask extends Task {
 
 /** The PoP that handed a request over. */
 export interface Upstream {
-  /** TTFT that it counted on, the way there and back included. */
-  readonly hintMs: number;
+  /** TTFT from which on it had better go elsewhere; undefined = it is not to be given back. */
+  readonly elsewhereMs: number | undefined;
   firstContent(nowMs: number): void;
   ended(nowMs: number, cachedTokens: number): void;
-  /** The other PoP did not take it. */
+  /** The other PoP did not take it: it is decided again. */
   refused(): void;
-}
-
-/** Which workers are the PoP's own, and the round trip to each worker. */
-export interface PopPlace {
-  own: readonly number[];
-  rtts: readonly number[];
 }
 
 /** Where requests for other PoPs' workers go. */
@@ -81,15 +86,13 @@ export const WAKE_MS = 100;
 export const SURVEY_MS = 200;
 /** As the config's default. */
 const AGE_MS = 30_000;
-/** Predicted wait at which a worker counts as half busy (as in `src/pop-stages.ts`). */
-const BUSY_HALF_MS = 500;
+/** As the config's default: how often a request may be given back. */
+const RETRIES = 3;
 /** What the roster assumes of an engine that does not say. */
 const UNKNOWN_KV_USAGE = 0.2;
 /** Rows of other PoPs lack it, so that what was handed over stays here. */
 const LOCAL = 2;
-const ANYWHERE = 1;
-const MODEL = 0;
-const CHAT = 1;
+const ANYWHERE = ASK.tenant;
 
 const encoder = new TextEncoder();
 
@@ -114,7 +117,7 @@ function specOf(worker: number, options: PopOptions): EndpointSpec {
     priceOut: 0,
     maxInFlight: SLOTS,
     prefillBudgetTokens: options.budgetTokens,
-    prefillTokensPerS: PREFILL_RATE,
+    prefillTokensPerS: options.assumedRate,
     itlMs: DECODE_MS,
     rttMs: 0,
     headers: {},
@@ -126,6 +129,7 @@ export class BenchPop implements QueueHost<Flight> {
   readonly table: EndpointTable;
   readonly own: readonly number[];
   readonly queue: WaitQueue<Flight>;
+  readonly calibration = new Calibration();
   private readonly options: PopOptions;
   private readonly events: Events;
   private readonly fleet: SimulatedFleet;
@@ -133,6 +137,8 @@ export class BenchPop implements QueueHost<Flight> {
   private readonly sessions: SessionTable;
   private readonly random: () => number;
   private readonly handOver: HandOver;
+  private readonly place: PopPlace;
+  private readonly heard: HeardLoads;
 
   constructor(
     options: PopOptions,
@@ -142,7 +148,8 @@ export class BenchPop implements QueueHost<Flight> {
     handOver: HandOver,
   ) {
     this.options = options;
-    this.own = place.own;
+    this.place = place;
+    this.own = workersOf(place, place.index);
     this.events = events;
     this.fleet = fleet;
     this.handOver = handOver;
@@ -150,6 +157,7 @@ export class BenchPop implements QueueHost<Flight> {
     this.kernel = newKernel(options.kernel);
     this.kernel.setWeights(options.weights);
     this.table = new EndpointTable(this.kernel.columns);
+    this.heard = new HeardLoads(place, this.kernel, this.table.columns);
     const clock = () => events.nowMs;
     this.sessions = new SessionTable({ max: 100_000, ttlMs: 1_800_000, clock });
     this.feedback = new Feedback(this.table, this.kernel, this.sessions);
@@ -161,8 +169,12 @@ export class BenchPop implements QueueHost<Flight> {
     for (let worker = 0; worker < fleet.size; worker++) this.addRow(worker, place);
   }
 
-  private addRow(worker: number, { own, rtts }: PopPlace): void {
-    const isOwn = own.includes(worker);
+  private isOwn(worker: number): boolean {
+    return this.place.popOf[worker] === this.place.index;
+  }
+
+  private addRow(worker: number, { popOf, rttMs }: PopPlace): void {
+    const isOwn = this.isOwn(worker);
     const pop = isOwn ? undefined : "peer";
     const tenants = isOwn ? ANYWHERE | LOCAL : ANYWHERE;
     this.table.add(specOf(worker, this.options), 0, tenants, 0, pop);
@@ -170,7 +182,7 @@ export class BenchPop implements QueueHost<Flight> {
     c.down[worker] = 0;
     c.capabilities[worker] = CHAT;
     c.kvUsage[worker] = UNKNOWN_KV_USAGE;
-    c.rttMs[worker] = rtts[worker];
+    c.rttMs[worker] = rttMs[popOf[worker]];
     this.kernel.setModelRow(MODEL, worker, true);
     if (isOwn) this.kernel.setRowChunks(worker, this.options.cacheBlocks);
   }
@@ -186,27 +198,38 @@ export class BenchPop implements QueueHost<Flight> {
     this.take(this.taskOf({ ...journey, prefilled }, upstream));
   }
 
-  /** TTFT that this PoP expects for a request among its own workers. */
-  expects(journey: Journey): number {
-    const task = this.taskOf(journey, undefined);
-    return this.kernel.decide({ ...this.ask(task, []), tenant: LOCAL }, this.events.nowMs).ttftMs;
+  /** What it says of itself at this moment. */
+  load(): SaidLoad {
+    return this.heard.load(this.events.nowMs, this.queue);
   }
 
-  explain(request: TraceRequest): ReturnType<Kernel["explain"]> {
+  hear(pop: number, load: SaidLoad, atMs: number): void {
+    this.heard.hear(pop, load, atMs);
+  }
+
+  /** Every candidate with every term of its cost, as `POST /grid/explain` has them. */
+  explain(request: TraceRequest): (Candidate & CostTerms)[] {
     const nothing = () => {};
-    const journey = { request, arrivedMs: this.events.nowMs, hops: 0 };
+    const journey = { request, arrivedMs: this.events.nowMs, tried: [], givenBack: 0 };
     const ends = { prefilled: nothing, ended: nothing, refused: nothing };
     const task = this.taskOf({ ...journey, ...ends }, undefined);
-    return this.kernel.explain(this.ask(task, []), this.events.nowMs);
+    const { kernel, events } = this;
+    const rows = kernel.explain(this.ask(task, []), events.nowMs);
+    return rows.map((candidate) => {
+      const terms = termsOf(kernel.columns, candidate, kernel.weights, events.nowMs);
+      return { ...candidate, ...terms };
+    });
   }
 
   private take(task: JourneyTask): void {
     try {
-      const turn = this.queue.turn(task, [], this.events.nowMs, () => {});
+      const tried = task.local ? [] : task.journey.tried;
+      const turn = this.queue.turn(task, tried, this.events.nowMs, () => {});
       if (turn instanceof Promise) turn.catch((error) => task.journey.refused(error));
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
-      task.journey.refused(error);
+      if (task.upstream === undefined) task.journey.refused(error);
+      else task.upstream.refused();
     }
   }
 
@@ -229,7 +252,7 @@ export class BenchPop implements QueueHost<Flight> {
   private ask(task: Task, tried: readonly number[]): Ask {
     const pinned =
       task.session === undefined ? undefined : this.sessions.endpointOf(task.tenant, task.session);
-    return {
+    const ask: Ask = {
       ...ASK,
       tenant: (task as JourneyTask).local ? LOCAL : ANYWHERE,
       promptTokens: task.promptTokens,
@@ -239,6 +262,16 @@ export class BenchPop implements QueueHost<Flight> {
       tried,
       random: this.random(),
     };
+    if (!(task as JourneyTask).local) this.heard.sizeQueues(ask);
+    return ask;
+  }
+
+  declines(task: Task, decision: Decision): GridError | undefined {
+    const { upstream } = task as JourneyTask;
+    if (upstream?.elsewhereMs === undefined || decision.ttftMs <= upstream.elsewhereMs) {
+      return undefined;
+    }
+    return new GridError("saturated", "it would be much later here");
   }
 
   decide(task: Task, tried: readonly number[]): Decision {
@@ -246,26 +279,54 @@ export class BenchPop implements QueueHost<Flight> {
   }
 
   canStart(row: number, tokens: number): boolean {
-    if (this.options.binding === "early" || !this.own.includes(row)) return true;
+    const isEarly = this.options.binding === "early" || !this.isOwn(row);
+    const least = isEarly ? Number.POSITIVE_INFINITY : this.options.budgetTokens;
     const record = this.table.records[row] as EndpointRecord;
-    return hasPrefillRoom(this.table.columns, record, this.options.budgetTokens, tokens);
+    return hasPrefillRoom(this.table.columns, record, least, tokens);
   }
 
   start(task: Task, decision: Decision): Flight {
     const { journey, upstream } = task as JourneyTask;
     const flight = this.feedback.started(task, decision, this.events.nowMs);
-    if (this.own.includes(flight.row)) this.send(flight, journey, upstream);
-    else this.handOver(flight.row, journey, this.upstreamOf(flight));
+    if (this.isOwn(flight.row)) {
+      this.send(flight, journey, upstream);
+    } else {
+      this.heard.sent(flight.row, flight.loadTokens, this.events.nowMs);
+      this.handOver(flight.row, journey, this.upstreamOf(flight, decision));
+    }
     return flight;
   }
 
-  private upstreamOf(flight: Flight): Upstream {
+  /** As `src/pop-stages.ts` looks elsewhere. */
+  private elsewhereMs(flight: Flight, { row, ttftMs, socialMs, priceUsd }: Decision) {
+    const { journey, sloTtftMs } = flight.task as JourneyTask;
+    if (!this.options.gives || journey.givenBack >= RETRIES) return undefined;
+    const chosen = { row, ttftMs, socialMs, priceUsd };
+    const other = this.decide(flight.task, [...journey.tried, ...this.behindDoorOf(row)]);
+    return elsewhereFromMs(chosen, other, sloTtftMs, this.options.weights.priceTie);
+  }
+
+  private behindDoorOf(row: number): number[] {
+    return workersOf(this.place, this.place.popOf[row]);
+  }
+
+  private upstreamOf(flight: Flight, decision: Decision): Upstream {
+    const { journey } = flight.task as JourneyTask;
     return {
-      hintMs: flight.predictedTtftMs,
-      firstContent: (nowMs) => this.feedback.firstContent(flight, nowMs),
+      elsewhereMs: this.elsewhereMs(flight, decision),
+      firstContent: (nowMs) => this.firstContent(flight, nowMs),
       ended: (_nowMs, cachedTokens) => this.end(flight, cachedTokens),
-      refused: () => this.feedback.failed(flight),
+      refused: () => {
+        this.feedback.failed(flight);
+        const tried = [...journey.tried, ...this.behindDoorOf(flight.row)];
+        this.enter({ ...journey, tried, givenBack: journey.givenBack + 1 });
+      },
     };
+  }
+
+  private firstContent(flight: Flight, nowMs: number): void {
+    this.calibration.first(flight, nowMs);
+    this.feedback.firstContent(flight, nowMs);
   }
 
   private send(flight: Flight, journey: Journey, upstream: Upstream | undefined): void {
@@ -277,7 +338,7 @@ export class BenchPop implements QueueHost<Flight> {
         uncachedTokens: 0,
         hitBlocks: 0,
         onPrefilled: (job, nowMs) => {
-          this.feedback.firstContent(flight, nowMs);
+          this.firstContent(flight, nowMs);
           upstream?.firstContent(nowMs);
           journey.prefilled(nowMs, job.hitBlocks);
           this.queue.wake(nowMs);
@@ -297,6 +358,7 @@ export class BenchPop implements QueueHost<Flight> {
   private end(flight: Flight, cachedTokens: number): void {
     const { promptTokens, expectedOutTokens } = flight.task;
     const usage = { promptTokens, completionTokens: expectedOutTokens, cachedTokens };
+    this.calibration.ended(flight, usage);
     this.feedback.ended(flight, usage, DECODE_MS);
   }
 
@@ -321,64 +383,8 @@ export class BenchPop implements QueueHost<Flight> {
   /** What the PoP's tick does about lambda. */
   survey(): void {
     if (!this.options.adaptive) return;
-    const c = this.table.columns;
-    let busy = 0;
-    for (let row = 0; row < this.fleet.size; row++) {
-      const own = Math.max(c.ownTokens[row], c.queuedTokens[row]);
-      const waitMs = (own + c.waitingTokens[row]) / c.prefillRate[row];
-      busy += waitMs / (waitMs + BUSY_HALF_MS);
-    }
     const { weights } = this.options;
-    const lambda = weights.lambda * lambdaAt(busy / this.fleet.size);
+    const lambda = weights.lambda * lambdaAt(surveyOf(this.table).busy);
     this.kernel.setWeights({ ...weights, lambda });
   }
 }
-
-const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | "chain"> = {
-  route: "chat",
-  model: "bench",
-  stream: true,
-  body: new Uint8Array(),
-  fields: {},
-  path: "/v1/chat/completions",
-  dialectHeaders: {},
-  usageShown: false,
-  prompt: [],
-  needs: CHAT,
-  maxTokens: undefined,
-  choices: 1,
-  usageAdded: false,
-  cacheKey: undefined,
-  serviceTier: undefined,
-  tenant: "bench",
-  regions: [],
-  priority: "default",
-  sloTtftMs: Number.POSITIVE_INFINITY,
-  sloItlMs: Number.POSITIVE_INFINITY,
-  maxCostUsd: Number.POSITIVE_INFINITY,
-  slice: undefined,
-  queuedSinceMs: 0,
-  handover: undefined,
-  promptBytes: 0,
-  tokensPerChunk: BLOCK_TOKENS,
-  expectedOutTokens: 0,
-};
-
-const ASK: Ask = {
-  model: MODEL,
-  needs: CHAT,
-  regions: undefined,
-  tenant: ANYWHERE,
-  tierCeiling: 2,
-  promptTokens: 0,
-  tokensPerChunk: BLOCK_TOKENS,
-  outTokens: 0,
-  contextNeed: 0,
-  sloTtftMs: Number.POSITIVE_INFINITY,
-  maxCostUsd: Number.POSITIVE_INFINITY,
-  chain: new Uint32Array(),
-  sessionRow: -1,
-  tried: [],
-  mayWait: true,
-  random: 0,
-};

@@ -162,7 +162,8 @@ class Run {
     return {
       request,
       arrivedMs,
-      hops: 0,
+      tried: [],
+      givenBack: 0,
       prefilled: (nowMs, hitBlocks) => {
         this.ttftMs[request.index] = nowMs - arrivedMs;
         this.hits += hitBlocks;

@@ -16,6 +16,7 @@ const COLUMNS: [string, (result: PolicyResult) => string][] = [
   ["capacity", ({ row }) => row.sloCapacity?.toFixed(2) ?? "-"],
   ["$/Mtok", ({ row }) => row.usdPerMTok.toFixed(4)],
   ["handed over", ({ handedOver }) => String(handedOver)],
+  ["given back", ({ givenBack }) => String(givenBack)],
   ["refused", ({ refused }) => String(refused)],
   ["took s", (result) => result.seconds.toFixed(1)],
 ];
@@ -29,6 +30,20 @@ export function heading(bench: Bench, options: Options): string {
     `${bench.workers} workers (${options.engine}), load ${options.load} = ` +
     `${bench.share.toFixed(2)} capacities, speed-up ${bench.speedUp(bench.share).toFixed(2)}, ` +
     `${bench.places.names.length} PoPs, ${options.binding} binding`
+  );
+}
+
+/** How good the predictions were; empty for policies that make none. */
+export function calibrationLine({ row, calibration }: PolicyResult): string {
+  if (calibration === undefined) return "";
+  const { predictedTtftMs, observedTtftMs, ttftErrorMs } = calibration;
+  const { predictedHits, observedHits, hitError } = calibration;
+  const share = (part: number) => `${(part * 100).toFixed(2)} %`;
+  const [predicted, observed] = [seconds(predictedTtftMs), seconds(observedTtftMs)];
+  return (
+    `${row.policy}, from the choice of a worker on: TTFT predicted ${predicted} s, observed ` +
+    `${observed} s, mean error ${seconds(ttftErrorMs)} s; of all prompt tokens hits predicted ` +
+    `${share(predictedHits)}, observed ${share(observedHits)}, mispredicted ${share(hitError)}\n`
   );
 }
 

@@ -73,7 +73,7 @@ class Ticket<Flight> implements Waiting {
   round = 0;
   open = true;
   resolve: (flight: Flight) => void = () => {};
-  reject: (error: GridError) => void = () => {};
+  reject: (error: unknown) => void = () => {};
 
   constructor(task: Task, tried: readonly Row[]) {
     this.task = task;
@@ -160,6 +160,14 @@ export class WaitQueue<Flight> {
   wake(nowMs: Millis): void {
     if (this.tickets.length === 0 || this.planning) return;
     this.planning = true;
+    try {
+      this.goThrough(nowMs);
+    } finally {
+      this.planning = false;
+    }
+  }
+
+  private goThrough(nowMs: Millis): void {
     this.arrange(nowMs);
     this.forgetCounts();
     if (this.roundIsOver) this.round++;
@@ -178,7 +186,6 @@ export class WaitQueue<Flight> {
     this.tickets = kept;
     this.roundIsOver = this.turns >= 1;
     if (kept.length === 0) this.order.clear();
-    this.planning = false;
   }
 
   /** Refuses whoever has waited too long. Call a few times a second. */
@@ -274,8 +281,13 @@ export class WaitQueue<Flight> {
       return false;
     }
     this.settle(ticket);
-    if (decision.row >= 0) ticket.resolve(this.start(task, decision));
-    else ticket.reject(this.host.refuse(task, decision));
+    try {
+      if (decision.row >= 0) ticket.resolve(this.start(task, decision));
+      else ticket.reject(this.host.refuse(task, decision));
+    } catch (error) {
+      // A fault of ours is this request's end, not that of all who wait.
+      ticket.reject(error);
+    }
     return true;
   }
 

@@ -4,19 +4,25 @@
  * what needs no body: route, method, media type, key.
  */
 import { type Context, Hono } from "hono";
-import type { Dialect } from "../grid/dialect.ts";
+import type { PopConfig } from "../config.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers } from "../grid/exchange.ts";
 import type { Caller } from "../proxy.ts";
+import type { ResponseStore } from "../state/response-store.ts";
 import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
 import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
+import { openApi } from "./openapi.ts";
 import type { PeerGate } from "./peer.ts";
-import { dialectOf, errorBody, nameRequest } from "./error-forms.ts";
+import { dialectOf } from "./error-forms.ts";
+import { openRealtimeSocket } from "./realtime.ts";
+import { checkMedia, replyError, replyJson } from "./reply.ts";
 import { errorHeaders } from "./rescue.ts";
+import * as responses from "./responses.ts";
+import type { Sockets } from "./sockets.ts";
 
 export type DoorEnv = { Bindings: { exchange: Exchange; sent: Response } };
 
@@ -25,11 +31,16 @@ export interface House extends DrainHouse {
   auth: Authenticator;
   /** Who may hand requests over to this PoP. */
   peers: PeerGate;
+  sockets: Sockets;
+  /** What was answered here and may be continued. */
+  responses: ResponseStore;
+  limits(): PopConfig["limits"];
   serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
   models(): ServedModel[];
   /** Undefined = ready; else why not. */
   notReady(): string | undefined;
-  metrics(): string;
+  /** Prometheus text; of all processes where there are several. */
+  metrics(): string | Promise<string>;
   state(): unknown;
   explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown>;
   requestId(headers: Headers): string;
@@ -39,13 +50,12 @@ export interface House extends DrainHouse {
 
 type Handler = (exchange: Exchange, c: Context<DoorEnv>) => void | Promise<void>;
 
-const JSON_TYPE = /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i;
 const encoder = new TextEncoder();
 
 export function createDoor(house: House): Hono<DoorEnv> {
   const app = new Hono<DoorEnv>();
   // One handler per path: with two, Hono composes a chain of promises for every request.
-  const on = (methods: string, path: string, handler: Handler): void => {
+  const on: On = (methods, path, handler) => {
     const allowed = methods.split(" ").flatMap((x) => (x === "GET" ? ["GET", "HEAD"] : [x]));
     const refuse: Handler = (exchange) => wrongMethod(exchange, path, allowed);
     app.all(path, (c) => {
@@ -53,12 +63,16 @@ export function createDoor(house: House): Hono<DoorEnv> {
     });
   };
   for (const route of ROUTES.filter((one) => !DOORS[one].path.includes("{model}"))) {
+    if (DOORS[route].dialect === "responses") continue;
     on("POST", `/v1${DOORS[route].path}`, (exchange) => serveRoute(house, exchange, route));
   }
+  addResponses(house, on);
+  on("GET", "/v1/realtime", (exchange) => openRealtimeSocket(house, exchange));
   for (const version of ["/v1", "/v1beta"]) {
     on("GET", `${version}/models`, (exchange) => listModels(house, exchange));
     on("GET POST", `${version}/models/:model{.+}`, (exchange, c) => modelPath(house, exchange, c));
   }
+  on("GET", "/openapi.json", (exchange) => replyJson(exchange, 200, openApi()));
   on("GET", "/healthz", (exchange) => replyJson(exchange, 200, { status: "ok" }));
   on("GET", "/readyz", (exchange) => ready(house, exchange));
   on("GET", "/metrics", (exchange) => metrics(house, exchange));
@@ -67,6 +81,33 @@ export function createDoor(house: House): Hono<DoorEnv> {
   on("POST", "/grid/explain", (exchange) => explain(house, exchange));
   app.notFound((c) => run(house, c, notFound));
   return app;
+}
+
+type On = (methods: string, path: string, handler: Handler) => void;
+
+/** Paths without an id first: the first that fits is taken. */
+function addResponses(house: House, on: On): void {
+  const path = "/v1/responses";
+  on("GET POST", path, (exchange) =>
+    exchange.method === "POST"
+      ? responses.serveResponses(house, exchange, "responses")
+      : responses.openResponsesSocket(house, exchange),
+  );
+  on("POST", `${path}/input_tokens`, (exchange) =>
+    responses.serveResponses(house, exchange, "input-tokens"),
+  );
+  on("POST", `${path}/compact`, (exchange) => responses.compactResponse(house, exchange));
+  const named =
+    (answer: (house: House, exchange: Exchange, id: string) => Promise<void>): Handler =>
+    (exchange, c) =>
+      answer(house, exchange, c.req.param("id") ?? "");
+  const get = named(responses.getResponse);
+  const remove = named(responses.deleteResponse);
+  on("GET DELETE", `${path}/:id`, (exchange, c) =>
+    exchange.method === "DELETE" ? remove(exchange, c) : get(exchange, c),
+  );
+  on("POST", `${path}/:id/cancel`, named(responses.cancelResponse));
+  on("GET", `${path}/:id/input_items`, named(responses.inputItems));
 }
 
 /** Runs a handler; whatever it throws becomes the caller's error. Returns Hono's marker at once. */
@@ -89,23 +130,6 @@ function serveRoute(house: House, exchange: Exchange, route: Route): void | Prom
     return caller.then((known) => house.serve(exchange, route, known));
   }
   return house.serve(exchange, route, caller);
-}
-
-function checkMedia(headers: Headers): void {
-  const type = headers["content-type"];
-  if (type !== undefined && !JSON_TYPE.test(type)) {
-    throw new GridError(
-      "unsupported_media_type",
-      `content-type '${type.slice(0, 100)}' is not supported. Send 'application/json'.`,
-    );
-  }
-  const encoding = headers["content-encoding"];
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-    throw new GridError(
-      "unsupported_media_type",
-      `content-encoding '${encoding.slice(0, 100)}' is not supported. Send the body uncompressed.`,
-    );
-  }
 }
 
 /** A model to be shown, or one that Google's clients call by the verb behind its name. */
@@ -155,8 +179,8 @@ function ready(house: House, exchange: Exchange): void {
   else replyJson(exchange, 503, { status: "not ready", reason });
 }
 
-function metrics(house: House, exchange: Exchange): void {
-  const body = encoder.encode(house.metrics());
+async function metrics(house: House, exchange: Exchange): Promise<void> {
+  const body = encoder.encode(await house.metrics());
   exchange.head(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
     "content-length": String(body.byteLength),
@@ -222,34 +246,4 @@ function fail(house: House, exchange: Exchange, cause: unknown): void {
   if (error instanceof MethodError) headers["allow"] = error.allow;
   const dialect = dialectOf(exchange);
   replyError(exchange, dialect, error, headers, house.requestId(exchange.headers));
-}
-
-/** The error as a plain answer, in the dialect of the caller. */
-export function replyError(
-  exchange: Exchange,
-  dialect: Dialect,
-  error: GridError,
-  headers: Headers,
-  requestId: string,
-): void {
-  if (exchange.closed) return;
-  if (exchange.headSent) return exchange.destroy(error);
-  nameRequest(dialect, headers, requestId);
-  replyBytes(exchange, error.status, errorBody(dialect, error, requestId), headers);
-}
-
-export function replyJson(
-  exchange: Exchange,
-  status: number,
-  value: unknown,
-  headers: Headers = {},
-): void {
-  replyBytes(exchange, status, encoder.encode(JSON.stringify(value)), headers);
-}
-
-function replyBytes(exchange: Exchange, status: number, body: Uint8Array, headers: Headers): void {
-  headers["content-type"] = "application/json";
-  headers["content-length"] = String(body.byteLength);
-  exchange.head(status, headers);
-  exchange.end(body);
 }

@@ -2,8 +2,9 @@
 import type { Dialect } from "../grid/dialect.ts";
 
 export const COUNT_FORMS: Readonly<Record<Dialect, (tokens: number) => unknown>> = {
-  // OpenAI's Chat API has no such door; its Responses API answers so.
+  // OpenAI's Chat API has no such door.
   chat: (tokens) => ({ input_tokens: tokens }),
   messages: (tokens) => ({ input_tokens: tokens }),
   gemini: (tokens) => ({ totalTokens: tokens }),
+  responses: (tokens) => ({ object: "response.input_tokens", input_tokens: tokens }),
 };

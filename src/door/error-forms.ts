@@ -78,7 +78,16 @@ const FORMS: Readonly<Record<Dialect, ErrorForm>> = {
     requestIdHeader: "request-id",
   },
   gemini: { body: geminiBody, event: (json) => `data: ${json}\r\n\r\n` },
+  responses: { body: openAiErrorBody, event: responsesEvent },
 };
+
+/** The event of a stream has the error's fields at its top; numbered where it is sent. */
+function responsesEvent(json: string): string {
+  const { error } = JSON.parse(json) as ReturnType<typeof openAiErrorBody>;
+  const { message, type, param, code } = error;
+  const event = { type: "error", code: code ?? type, message, param, sequence_number: 0 };
+  return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+}
 
 const encoder = new TextEncoder();
 
@@ -105,6 +114,7 @@ export function dialectOf({ path, query, headers }: DoorRequest): Dialect {
   if (path.startsWith("/v1/messages") || headers["anthropic-version"] !== undefined) {
     return "messages";
   }
+  if (/^\/v1\/(responses|realtime)(\/|$)/.test(path)) return "responses";
   // `/v1/models` is everybody's: Google's clients are known by how they show their key.
   const google = headers["x-goog-api-key"] !== undefined || /(?:^|&)key=/.test(query);
   return google ? "gemini" : "chat";

@@ -80,6 +80,11 @@ function wrong(name: string, rule: string): GridError {
   return new GridError("invalid_request", `Query parameter ${name} ${rule}.`, { param: name });
 }
 
+const OPENAI: ModelForm = {
+  one: openAiModel,
+  list: (models) => ({ object: "list", data: models.map(openAiModel) }),
+};
+
 function geminiModel(model: ServedModel): unknown {
   const { id, contextTokens } = model;
   const limit = contextTokens === undefined ? {} : { inputTokenLimit: contextTokens };
@@ -106,10 +111,8 @@ function geminiList(models: readonly ServedModel[], query: URLSearchParams): unk
 }
 
 export const MODEL_FORMS: Readonly<Record<Dialect, ModelForm>> = {
-  chat: {
-    one: openAiModel,
-    list: (models) => ({ object: "list", data: models.map(openAiModel) }),
-  },
+  chat: OPENAI,
   messages: { one: anthropicModel, list: anthropicList },
   gemini: { one: geminiModel, list: geminiList },
+  responses: OPENAI,
 };

@@ -9,6 +9,7 @@ import type { PopConfig } from "../config.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers } from "../grid/exchange.ts";
 import { HANDOVER_HEADER, type Handover, HOPS_MAX } from "../grid/handover.ts";
+import type { Millis } from "../grid/units.ts";
 import type { Caller } from "../proxy.ts";
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -73,21 +74,16 @@ export function readHandover(headers: Headers): Handover {
   if (endpoint !== undefined && !NAME.test(endpoint)) {
     throw bad(HANDOVER_HEADER.endpoint, "must be an endpoint's id");
   }
-  const expected = headers[HANDOVER_HEADER.expectedTtft];
+  const time = (name: string): Millis | undefined =>
+    headers[name] === undefined ? undefined : number(headers, name, 0, TIME_MAX_MS);
   return {
     hops,
     forwardedBy,
     tenant,
     leftMs: number(headers, HANDOVER_HEADER.deadline, 1, TIME_MAX_MS),
     endpoint,
-    expectedTtftMs:
-      expected === undefined
-        ? undefined
-        : number(headers, HANDOVER_HEADER.expectedTtft, 0, TIME_MAX_MS),
-    others:
-      headers[HANDOVER_HEADER.others] === undefined
-        ? 0
-        : number(headers, HANDOVER_HEADER.others, 0, 1e6),
+    expectedTtftMs: time(HANDOVER_HEADER.expectedTtft),
+    elsewhereTtftMs: time(HANDOVER_HEADER.elsewhereTtft),
   };
 }
 

@@ -6,13 +6,17 @@
 import type { Decision } from "../grid/decision.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
-import type { SessionTable } from "../state/session-table.ts";
 import type { Task } from "../task/task.ts";
 
 /** The part of the kernel that feedback writes to. */
 export interface PrefixKnowledge {
   learn(chain: Uint32Array, row: Row, nowMs: Millis): void;
   forget(chain: Uint32Array, row: Row, fromChunk: number): void;
+}
+
+/** The part of the session table that feedback writes to. */
+export interface SessionPins {
+  pin(tenant: string, session: string, endpointId: string): void;
 }
 
 /** One request at one endpoint, from choice to end. */
@@ -29,6 +33,8 @@ export interface Flight {
   readonly sentMs: Millis;
   /** Eligible endpoints elsewhere at the time of the choice. */
   others: number;
+  /** Of a hand-over: from which time to first token on it had better gone elsewhere. */
+  elsewhereTtftMs: Millis | undefined;
   /** Still counted in `ownTokens`: no first token yet. */
   prefilling: boolean;
   open: boolean;
@@ -55,15 +61,17 @@ const SCALE_MIN = 0.25;
 const SCALE_MAX = 1.5;
 /** Shorter busy periods say more about fixed costs than about the rate. */
 const RATE_TOKENS_MIN = 256;
+/** After so many samples an endpoint is known by itself. */
+const RATE_SAMPLES_OWN = 20;
 /** A long busy period is closed into a sample after this many tokens. */
 const RATE_TOKENS_MAX = 16_384;
 
 export class Feedback {
   private readonly table: EndpointTable;
   private readonly prefix: PrefixKnowledge;
-  private readonly sessions: SessionTable;
+  private readonly sessions: SessionPins;
 
-  constructor(table: EndpointTable, prefix: PrefixKnowledge, sessions: SessionTable) {
+  constructor(table: EndpointTable, prefix: PrefixKnowledge, sessions: SessionPins) {
     this.table = table;
     this.prefix = prefix;
     this.sessions = sessions;
@@ -99,6 +107,7 @@ export class Feedback {
       loadTokens,
       sentMs: nowMs,
       others: 0,
+      elsewhereTtftMs: undefined,
       prefilling: true,
       open: true,
       assumption: undefined,
@@ -208,8 +217,26 @@ export class Feedback {
       const rate = columns.prefillRate[row] as number;
       const sample = clamp(tokens / elapsedMs, rate / OUTLIER, rate * OUTLIER);
       columns.prefillRate[row] = mean(rate, sample);
+      if (record.rateSamples++ < RATE_SAMPLES_OWN) this.teachAlike(record);
     }
     this.beginBusy(record, nowMs);
+  }
+
+  /**
+   * Endpoints of which little is known are taken to be as fast as each other, where they are
+   * declared alike. If each learned by itself from a wrong start, the first that was used would
+   * look best and be used again: a few engines would get all the work while the rest stayed idle.
+   */
+  private teachAlike({ row, spec, models }: EndpointRecord): void {
+    const { prefillRate } = this.table.columns;
+    for (const other of this.table.own()) {
+      if (other.row === row || other.rateSamples >= RATE_SAMPLES_OWN) continue;
+      const isAlike =
+        other.spec.engine === spec.engine &&
+        other.spec.prefillTokensPerS === spec.prefillTokensPerS &&
+        other.models.join() === models.join();
+      if (isAlike) prefillRate[other.row] = prefillRate[row] as number;
+    }
   }
 }
 

@@ -70,6 +70,8 @@ const OVERHEAD = "From the whole request body to sending it on, without the wait
 const TTFT = "Streams: from the whole request body to the first content token.";
 const TTFT_ERROR = "Absolute difference of predicted and observed time to first token.";
 const JITTER = "Mean absolute deviation of the gaps between tokens, per stream.";
+const TTFT_SUM =
+  "Streams: from the choice of an endpoint to the first content token, predicted and observed.";
 const PREFIX_ERROR = "Absolute difference of the two, summed over requests.";
 const PREFIX = "Prompt tokens expected in, and reported from, the chosen endpoint's KV cache.";
 
@@ -95,6 +97,7 @@ export class PopMetrics {
   private readonly tokens: Record<"prompt" | "cached" | "completion", Counter>;
   private readonly prefix: Record<"predicted" | "observed", Counter>;
   private readonly prefixError: Counter;
+  private readonly firstTokens: Record<"predicted" | "observed", Counter>;
 
   constructor(
     table: EndpointTable,
@@ -140,6 +143,11 @@ export class PopMetrics {
     const prefix = byLabel("prefix_hit_tokens", PREFIX, "kind");
     this.prefix = { predicted: prefix.labels("predicted"), observed: prefix.labels("observed") };
     this.prefixError = byLabel("prefix_hit_error_tokens", PREFIX_ERROR).labels();
+    const firsts = byLabel("choice_to_first_token_seconds", TTFT_SUM, "kind");
+    this.firstTokens = {
+      predicted: firsts.labels("predicted"),
+      observed: firsts.labels("observed"),
+    };
     this.readings(index, queueLength);
     if (cache !== undefined) this.cacheReadings(cache);
   }
@@ -162,6 +170,8 @@ export class PopMetrics {
     this.ttft.labels(tier).observe((nowMs - flight.task.arrivedMs) / 1000);
     const error = nowMs - flight.sentMs - flight.predictedTtftMs;
     this.ttftError.observe(Math.abs(error) / 1000);
+    this.firstTokens.predicted.add(flight.predictedTtftMs / 1000);
+    this.firstTokens.observed.add((nowMs - flight.sentMs) / 1000);
   }
 
   usage(flight: Flight, usage: Usage): void {

@@ -6,7 +6,6 @@
 import type { Capability, EngineFamily } from "../grid/endpoint.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
-import type { Operation } from "../task/route.ts";
 import type { LoadSource } from "./worker.ts";
 
 /** What a metrics page is asked for; in each list the first name that has a sample counts. */
@@ -55,11 +54,6 @@ export interface Family {
   props?: string;
   /** A POST of `{}` here answers 404 or 501 when embeddings are off, and cannot generate. */
   embeddingsProbe?: string;
-  /**
-   * Routes that turn the body of a generation into the token ids of its prompt; the first that
-   * exists serves. vLLM's takes chat and completion bodies and ignores what else is in them.
-   */
-  tokenizers?: Partial<Record<Operation, readonly string[]>>;
   /** Where the key goes; left out: `Authorization: Bearer`. */
   keyHeader?: string;
   /** Pause between two looks at it, at least, and longest wait for one: somebody else's cloud. */
@@ -89,12 +83,6 @@ function metric(name: string, combine: Combine, more: Partial<Metric> = {}): Met
 const CLOUD_POLL = { intervalMs: 15_000, timeoutMs: 5_000 };
 const TEXT: readonly Capability[] = ["chat", "completions", "tools", "jsonSchema", "logprobs"];
 const ALL: readonly Capability[] = [...TEXT, "embeddings", "vision"];
-/** /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. */
-const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
-const VLLM_TOKENIZERS = {
-  generate: ["/tokenize", RENDER.generate],
-  complete: ["/tokenize", RENDER.complete],
-};
 const STARTED_AT = [max("process_start_time_seconds")];
 
 // vLLM labels samples with `engine` (data-parallel rank): requests add up, use is the fullest rank.
@@ -178,7 +166,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
       returnTokenIds: true,
@@ -220,7 +207,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: [...TEXT, "vision"],
     openapi: "/openapi.json",
-    tokenizers: { generate: [RENDER.generate] },
     quirks: {
       streamUsage: true,
       notes: ["/prometheus/metrics exists only with return_perf_metrics."],
@@ -255,7 +241,6 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     routePrefix: "/v1",
     capabilities: ALL,
     openapi: "/openapi.json",
-    tokenizers: VLLM_TOKENIZERS,
     quirks: {
       streamUsage: true,
       returnTokenIds: true,

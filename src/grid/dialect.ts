@@ -7,6 +7,7 @@
 /**
  * `chat`: OpenAI Chat Completions with its siblings Completions, Embeddings and Models.
  * `messages`: Anthropic Messages. `gemini`: Google's generateContent with its siblings.
+ * `responses`: OpenAI Responses.
  */
-export const DIALECTS = ["chat", "messages", "gemini"] as const;
+export const DIALECTS = ["chat", "messages", "gemini", "responses"] as const;
 export type Dialect = (typeof DIALECTS)[number];

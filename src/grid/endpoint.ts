@@ -25,10 +25,11 @@ export type EngineFamily = (typeof ENGINE_FAMILIES)[number];
 /** Vendors' clouds: nothing of them is ours to see but their answers. */
 const CLOUD: readonly EngineFamily[] = ["openai", "anthropic", "gemini"];
 
-/** Of the families that do not speak OpenAI's. */
-const OWN_DIALECTS: Readonly<Partial<Record<EngineFamily, Dialect>>> = {
-  anthropic: "messages",
-  gemini: "gemini",
+/** Of the families that do not speak Chat alone. */
+const OWN_DIALECTS: Readonly<Partial<Record<EngineFamily, Dialect[]>>> = {
+  anthropic: ["messages"],
+  gemini: ["gemini"],
+  openai: ["chat", "responses"],
 };
 
 export interface FamilyDefaults {
@@ -42,7 +43,7 @@ export interface FamilyDefaults {
 
 /** What holds for an endpoint of a family unless the operator says otherwise. */
 export function familyDefaults(engine: EngineFamily): FamilyDefaults {
-  const dialects: Dialect[] = [OWN_DIALECTS[engine] ?? "chat"];
+  const dialects = OWN_DIALECTS[engine] ?? ["chat"];
   if (CLOUD.includes(engine)) {
     // It runs in no region that we know, so x-grid-region excludes it until the operator names
     // one; what waits there waits in nobody's way.

@@ -17,6 +17,10 @@ export const ERROR_CODES = {
   invalid_api_key: { status: 401, source: "client", retry: "never" },
   model_not_allowed: { status: 403, source: "client", retry: "never" },
   not_found: { status: 404, source: "client", retry: "never" },
+  /** What the request continues is not held here. */
+  previous_response_not_found: { status: 400, source: "client", retry: "never" },
+  /** As OpenAI words it: the socket is as old as it may get. */
+  websocket_connection_limit_reached: { status: 400, source: "client", retry: "never" },
   model_not_found: { status: 404, source: "client", retry: "never" },
   method_not_allowed: { status: 405, source: "client", retry: "never" },
   request_timeout: { status: 408, source: "client", retry: "same" },

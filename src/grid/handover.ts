@@ -17,9 +17,9 @@ export const HANDOVER_HEADER = {
   /** The endpoint that the sender has in mind, by its card. A hint. */
   endpoint: "x-grid-endpoint",
   tenant: "x-grid-tenant",
-  /** What the sender predicts, and how many other places it has: see `Handover`. */
+  /** What the sender predicts, and beyond which it has a better place: see `Handover`. */
   expectedTtft: "x-grid-expected-ttft-ms",
-  others: "x-grid-others",
+  elsewhereTtft: "x-grid-elsewhere-ttft-ms",
   /** Shared key of the grid's PoPs. */
   key: "x-grid-peer-key",
 } as const;
@@ -40,6 +40,6 @@ export interface Handover {
   endpoint: string | undefined;
   /** Time to first token that made the sender choose this PoP; undefined = not said. */
   expectedTtftMs: Millis | undefined;
-  /** Eligible endpoints that the sender has beside this PoP's: 0 = refusing helps nobody. */
-  others: number;
+  /** If it took longer than this the sender had better send it elsewhere; undefined = nowhere. */
+  elsewhereTtftMs: Millis | undefined;
 }

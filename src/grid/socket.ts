@@ -13,7 +13,7 @@ export interface SocketTerms {
   protocol?: string | undefined;
   /** A longer message ends the socket with 1009. */
   messageBytes: number;
-  /** Above so much unsent, `send` answers false; above twice as much, the socket is cut. */
+  /** Above so much unsent, `send` answers false; sent on above twice as much, it is cut. */
   bufferBytes: number;
   /** A client that is silent is pinged, and cut when it has been silent for so long. */
   silenceMs: Millis;

@@ -109,6 +109,8 @@ export interface Kernel {
   readonly options: Readonly<KernelOptions>;
   readonly columns: EndpointColumns;
 
+  /** As last set. */
+  readonly weights: Readonly<Weights>;
   setWeights(weights: Weights): void;
   /** Says whether a row serves a model. */
   setModelRow(model: number, row: Row, serves: boolean): void;

@@ -6,8 +6,8 @@ import { backlogAt, over, under } from "../state/backlog.ts";
 import type { EndpointColumns } from "../state/endpoint-table.ts";
 import type { Ask, Weights } from "./kernel.ts";
 
-const KV_USAGE_MAX = 0.999;
-const RATE_MIN = 0.000001;
+export const KV_USAGE_MAX = 0.999;
+export const RATE_MIN = 0.000001;
 const UNKNOWN_CONTEXT = 0xffffffff;
 const EXISTING_ONLY = 1;
 

@@ -137,6 +137,10 @@ class ReferenceKernel implements Kernel {
     this.#scored = blankScored(rows);
   }
 
+  get weights(): Readonly<Weights> {
+    return this.#weights;
+  }
+
   setWeights(weights: Weights): void {
     this.#weights = { ...weights };
   }

@@ -167,6 +167,11 @@ class WasmKernel implements Kernel {
     return { low: this.#chain[0], high: this.#chain[1] };
   }
 
+  get weights(): Readonly<Weights> {
+    const named = WEIGHTS.map((name, index) => [name, this.#weights[index]]);
+    return Object.fromEntries(named) as unknown as Weights;
+  }
+
   setWeights(weights: Weights): void {
     for (let index = 0; index < WEIGHTS.length; index++) {
       this.#weights[index] = weights[WEIGHTS[index]];

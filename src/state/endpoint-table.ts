@@ -87,6 +87,8 @@ export interface EndpointRecord {
   /** Requests of ours that have no first token yet: those of `ownTokens`. */
   prefills: number;
   failures: number;
+  /** How often its prefill rate was seen. */
+  rateSamples: number;
   /** In this busy period a prefill ended unseen (a plain answer, one given up): no rate from it. */
   busyMixed: boolean;
   /** Predicted against observed, as exponentially weighted means. */
@@ -154,6 +156,7 @@ export class EndpointTable {
       requests: 0,
       prefills: 0,
       failures: 0,
+      rateSamples: 0,
       busyMixed: false,
       ttftErrorMs: 0,
       mirrorScale: 1,

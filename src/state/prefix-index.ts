@@ -7,7 +7,7 @@
  */
 import type { DigestFeed } from "./digest-feed.ts";
 import type { DigestTable } from "./digest-table.ts";
-import { RowQueues } from "./row-queues.ts";
+import { RowRecency } from "./row-recency.ts";
 
 export interface PrefixIndexOptions {
   /** Multiple of 64. */
@@ -20,17 +20,24 @@ const WAYS = 8;
 const BUCKETS_MAX = 1 << 21;
 const BUCKETS_MIN = 16;
 const ROW_BYTES = 32;
-/** Hashes and stamps of a bucket. */
-const HEADER_BYTES = 128;
-/** The bucket's share of the rows' queues: one segment. */
-const SEGMENT_BYTES = 256;
+/** Hashes, stamps and first uses of a bucket. */
+const HEADER_BYTES = 192;
+const USES_PER_BUCKET = 24;
+const USE_BYTES = 20;
+/** Let go of at once when the uses of all rows have run out: finding whose is not cheap. */
+const DROPPED_AT_ONCE = 64;
 /** Bits of a hash that digests carry; they also name its bucket. */
 const HASHES = 0xffffff;
 const TWO_24 = 2 ** 24;
 
+/** A bucket with its part of the uses. */
+function bucketBytes(rows: number): number {
+  return HEADER_BYTES + rows + USES_PER_BUCKET * USE_BYTES;
+}
+
 /** Buckets that fit under the cap, 0 when it is too small for any use. */
 export function bucketsFor(options: PrefixIndexOptions): number {
-  const each = HEADER_BYTES + SEGMENT_BYTES + options.rows * 2;
+  const each = bucketBytes(options.rows);
   const fitting = Math.floor((options.indexBytes - options.rows * ROW_BYTES) / each);
   return fitting < BUCKETS_MIN ? 0 : Math.min(fitting, BUCKETS_MAX);
 }
@@ -43,9 +50,8 @@ export class PrefixIndex {
   readonly #highs: Uint32Array;
   readonly #stamps: Float64Array;
   readonly #holders: Uint32Array;
-  readonly #recent: Uint32Array;
   readonly #held: Uint32Array;
-  readonly #queues: RowQueues;
+  readonly #recency: RowRecency;
   readonly #feed: DigestFeed;
   readonly #digests: DigestTable;
   /** Rows that the chunk just looked at has lost. */
@@ -69,17 +75,15 @@ export class PrefixIndex {
     this.#highs = new Uint32Array(entries);
     this.#stamps = new Float64Array(entries);
     this.#holders = new Uint32Array(entries * this.#words);
-    this.#recent = new Uint32Array(entries * this.#words);
     this.#held = new Uint32Array(options.rows);
-    this.#queues = new RowQueues(options.rows, buckets, this);
+    this.#recency = new RowRecency(options.rows, entries, buckets * USES_PER_BUCKET);
     this.#feed = feed;
     this.#digests = digests;
     this.#lost = new Uint32Array(this.#words);
   }
 
   get bytes(): number {
-    const each = HEADER_BYTES + SEGMENT_BYTES + this.#rows * 2;
-    return this.#rows * ROW_BYTES + this.#buckets * each;
+    return this.#rows * ROW_BYTES + this.#buckets * bucketBytes(this.#rows);
   }
 
   get capacity(): number {
@@ -99,38 +103,17 @@ export class PrefixIndex {
     return this.#pairs;
   }
 
-  heldBy(row: number): number {
-    return this.#held[row];
-  }
-
-  /** Top eight bits of the entry's hash; -1 when it is empty. */
-  tagOf(entry: number): number {
-    const high = this.#highs[entry];
-    return high === 0 && this.#lows[entry] === 0 ? -1 : high >>> 24;
-  }
-
   holds(entry: number, row: number): boolean {
     const word = this.#holders[entry * this.#words + (row >>> 5)];
     return ((word >>> (row & 31)) & 1) !== 0;
   }
 
-  /** Clears the mark "used again"; says whether it was set. */
-  takeMark(entry: number, row: number): boolean {
-    const at = entry * this.#words + (row >>> 5);
-    const bit = 1 << (row & 31);
-    const was = (this.#recent[at] & bit) !== 0;
-    this.#recent[at] &= ~bit;
-    return was;
-  }
-
   /** The row does not hold the entry any more; an entry that nobody holds is free. */
   release(entry: number, row: number): void {
     if (this.#feed.isFed(row)) this.#noteChange(entry, row, false);
+    if (this.#recency.limitOf(row) !== 0) this.#recency.remove(entry, row);
     const first = entry * this.#words;
-    const at = first + (row >>> 5);
-    const keep = ~(1 << (row & 31));
-    this.#holders[at] &= keep;
-    this.#recent[at] &= keep;
+    this.#holders[first + (row >>> 5)] &= ~(1 << (row & 31));
     this.#held[row]--;
     this.#pairs--;
     for (let word = first; word < first + this.#words; word++) {
@@ -189,12 +172,12 @@ export class PrefixIndex {
       for (let bits = this.#holders[first + word]; bits !== 0; bits &= bits - 1) {
         const row = word * 32 + 31 - Math.clz32(bits & -bits);
         if (this.#feed.isFed(row)) this.#noteChange(entry, row, false);
+        if (this.#recency.limitOf(row) !== 0) this.#recency.remove(entry, row);
         this.#held[row]--;
         this.#pairs--;
       }
     }
     this.#holders.fill(0, first, first + this.#words);
-    this.#recent.fill(0, first, first + this.#words);
     this.#clearHash(entry);
     this.#evicted++;
   }
@@ -266,7 +249,7 @@ export class PrefixIndex {
 
   /** The row holds the chain's first chunks from now on; deepest first. */
   learn(chain: Uint32Array, chunks: number, row: number): void {
-    const limit = this.#queues.limitOf(row);
+    const limit = this.#recency.limitOf(row);
     const count = limit === 0 ? chunks : Math.min(chunks, limit);
     this.#clock += count;
     for (let chunk = count - 1; chunk >= 0; chunk--) {
@@ -278,12 +261,12 @@ export class PrefixIndex {
     let entry = this.find(low, high);
     if (entry >= 0 && this.holds(entry, row)) {
       this.#stamps[entry] = time;
-      if (limit !== 0) this.#recent[entry * this.#words + (row >>> 5)] |= 1 << (row & 31);
+      if (limit !== 0) this.#recency.renew(entry, row);
       return;
     }
     if (limit !== 0) {
-      this.#queues.makeRoom(row);
-      this.#queues.reserve(row);
+      this.#shrink(row, limit - 1);
+      this.#reserve();
       // Making room may have freed the entry that was found.
       entry = this.find(low, high);
     }
@@ -293,7 +276,25 @@ export class PrefixIndex {
     this.#held[row]++;
     this.#pairs++;
     if (this.#feed.isFed(row)) this.#noteChange(entry, row, true);
-    if (limit !== 0) this.#queues.enqueue(row, entry);
+    if (limit !== 0) this.#recency.add(entry, row);
+  }
+
+  /** Lets go of the row's oldest chunks until it holds so many at most. */
+  #shrink(row: number, most: number): void {
+    while (this.#held[row] > most) if (!this.#dropOldest(row)) return;
+  }
+
+  /** Makes sure that a use can be added; may cost the row with most of them its oldest. */
+  #reserve(): void {
+    if (this.#recency.hasFree) return;
+    const row = this.#recency.largest();
+    for (let left = DROPPED_AT_ONCE; left > 0; left--) if (!this.#dropOldest(row)) return;
+  }
+
+  #dropOldest(row: number): boolean {
+    const entry = this.#recency.oldestOf(row);
+    if (entry >= 0) this.release(entry, row);
+    return entry >= 0;
   }
 
   /** The row does not hold the chain from a chunk on. */
@@ -306,9 +307,9 @@ export class PrefixIndex {
 
   /** The row lost everything; its queue has no bound until it is told again. */
   clearRow(row: number): void {
-    if (this.#queues.limitOf(row) !== 0) {
-      this.#queues.dropAll(row);
-      this.#queues.setLimit(row, 0);
+    if (this.#recency.limitOf(row) !== 0) {
+      while (this.#dropOldest(row));
+      this.#recency.setLimit(row, 0);
       return;
     }
     for (let entry = 0; entry < this.capacity; entry++) {
@@ -316,22 +317,23 @@ export class PrefixIndex {
     }
   }
 
-  /** Bounds what a row may hold; 0 = unknown. What is held before a first bound queues anyhow. */
+  /** Bounds what a row may hold; 0 = unknown. What is held before counts as used now. */
   setRowChunks(row: number, limit: number): void {
-    const queues = this.#queues;
-    const before = queues.limitOf(row);
-    queues.setLimit(row, limit);
+    const recency = this.#recency;
+    const before = recency.limitOf(row);
+    recency.setLimit(row, limit);
     if (limit === 0) {
-      queues.forgetQueue(row);
+      let entry = recency.oldestOf(row);
+      for (; entry >= 0; entry = recency.oldestOf(row)) recency.remove(entry, row);
       return;
     }
     for (let entry = 0; before === 0 && entry < this.capacity; entry++) {
       if (!this.holds(entry, row)) continue;
-      queues.reserve(row);
+      this.#reserve();
       // Making place may have cost this very entry.
-      if (this.holds(entry, row)) queues.enqueue(row, entry);
+      if (this.holds(entry, row)) recency.add(entry, row);
     }
-    queues.shrink(row);
+    this.#shrink(row, limit);
   }
 }
 

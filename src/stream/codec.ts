@@ -128,6 +128,7 @@ export class Codec {
       usage: task.usageShown,
       promptTokens: Math.round(task.promptTokens),
       version: task.dialectHeaders["anthropic-version"],
+      asked: task.fields,
     };
   }
 }

@@ -83,3 +83,21 @@ export function booleanField(value: unknown, name: string): boolean {
   if (typeof value === "boolean") return value;
   throw invalid(name, `must be true or false, not ${kindOf(value)}`);
 }
+
+export function fieldsIn(value: unknown, param: string): Fields | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (isFields(value)) return value;
+  throw invalid(param, `must be an object, not ${kindOf(value)}`);
+}
+
+export function listIn(value: unknown, param: string, most: number): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw invalid(param, `must be an array, not ${kindOf(value)}`);
+  if (value.length <= most) return value;
+  throw invalid(param, `must have at most ${most} entries, not ${value.length}`);
+}
+
+export function textIn(value: unknown, param: string): string {
+  if (typeof value === "string") return value;
+  throw invalid(param, `must be a string, not ${kindOf(value)}`);
+}

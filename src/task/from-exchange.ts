@@ -24,6 +24,7 @@ const SESSION_BYTES_MAX = 512;
 const REGION = /^[a-z0-9-]{1,32}$/;
 const TOKEN = /^[\w.:-]{1,128}$/;
 const NO_CHAIN = new Uint32Array(0);
+const NONE_TRIED: readonly number[] = [];
 const NO_HEADERS: Headers = {};
 
 /** Token estimates and the chain are filled in by the proxy, which has the learned values. */
@@ -45,6 +46,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.handover = context.handover;
   task.arrivedMs = context.nowMs;
   task.queuedSinceMs = 0;
+  task.tried = NONE_TRIED;
   task.promptBytes = 0;
   task.promptTokens = 0;
   task.tokensPerChunk = 0;

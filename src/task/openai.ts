@@ -12,20 +12,15 @@ import {
   type BodyLimits,
   booleanField,
   type Fields,
-  invalid,
   isFields,
-  kindOf,
-  numberField,
-  stringField,
 } from "./body-fields.ts";
+import { checkFields, type FieldRules } from "./field-rules.ts";
 import { type Decode, modelOf, readJsonBody, withoutMark } from "./json-body.ts";
+import { COMMON, generationFields } from "./openai-fields.ts";
 import { chatPrompt, inputPrompt, type Prompt, toolsPrompt } from "./openai-prompt.ts";
 import type { Route } from "./route.ts";
 import type { ParsedBody } from "./task.ts";
 
-const NAME_LENGTH_MAX = 256;
-const KEY_LENGTH_MAX = 1_024;
-const TOKENS_MAX = 2 ** 31 - 1;
 const BRACE = 0x7b;
 const ASK_USAGE = codes('"stream_options":{"include_usage":true},');
 const ASK_TOKEN_IDS = codes('"return_token_ids":true,');
@@ -34,52 +29,38 @@ function codes(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
-function checkStop(body: Fields, limits: BodyLimits): void {
-  const stop = body.stop;
-  if (stop === undefined || stop === null || typeof stop === "string") return;
-  if (!Array.isArray(stop)) {
-    throw invalid("stop", `must be a string or an array of strings, not ${kindOf(stop)}`);
+/** Built once per bounds: in production there is one set of them. */
+const RULES = new WeakMap<BodyLimits, { chat: FieldRules; completions: FieldRules }>();
+
+function rulesOf(route: Route, limits: BodyLimits): FieldRules {
+  if (route === "embeddings") return COMMON;
+  let rules = RULES.get(limits);
+  if (rules === undefined) {
+    const chat = generationFields(true, limits);
+    rules = { chat, completions: generationFields(false, limits) };
+    RULES.set(limits, rules);
   }
-  if (stop.length > limits.stops) {
-    throw invalid("stop", `must have at most ${limits.stops} strings, not ${stop.length}`);
-  }
-  for (let i = 0; i < stop.length; i++) {
-    if (typeof stop[i] === "string") continue;
-    throw invalid(`stop[${i}]`, `must be a string, not ${kindOf(stop[i])}`);
-  }
+  return route === "chat" ? rules.chat : rules.completions;
 }
 
-/** The bounds are wider than OpenAI's: engines take more, and what they refuse they say. */
-function checkSampling(body: Fields, limits: BodyLimits): void {
-  numberField(body.temperature, "temperature", 0, 100, false);
-  numberField(body.top_p, "top_p", 0, 1, false);
-  numberField(body.presence_penalty, "presence_penalty", -100, 100, false);
-  numberField(body.frequency_penalty, "frequency_penalty", -100, 100, false);
-  numberField(body.seed, "seed", -(2 ** 63), 2 ** 64, false);
-  checkStop(body, limits);
-  const options = body.stream_options;
-  if (options !== undefined && options !== null && !isFields(options)) {
-    throw invalid("stream_options", `must be an object, not ${kindOf(options)}`);
-  }
-}
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : undefined;
+const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : undefined;
 
 /** -1 is llama.cpp's "no bound": the same as saying nothing. */
 function maxTokensOf(body: Fields): number | undefined {
-  const { max_tokens: old, max_completion_tokens: current } = body;
-  const fallback = numberField(old, "max_tokens", -1, TOKENS_MAX, true);
-  const tokens = numberField(current, "max_completion_tokens", -1, TOKENS_MAX, true) ?? fallback;
+  const tokens = numberOf(body.max_completion_tokens) ?? numberOf(body.max_tokens);
   return tokens === -1 ? undefined : tokens;
 }
 
 /** `logprobs` is a boolean in chat and a count in completions. */
 function logprobsNeed(body: Fields, route: Route): number {
-  const top = numberField(body.top_logprobs, "top_logprobs", 0, 1_000, true) ?? 0;
-  if (route === "chat") {
-    return booleanField(body.logprobs, "logprobs") || top > 0 ? CAPABILITY.logprobs : 0;
-  }
-  const count = body.logprobs;
-  if (typeof count === "boolean") return count ? CAPABILITY.logprobs : 0;
-  const asked = numberField(count, "logprobs", 0, 1_000, true) !== undefined;
+  const { logprobs, top_logprobs: top } = body;
+  const asked =
+    route === "chat"
+      ? logprobs === true || (numberOf(top) ?? 0) > 0
+      : logprobs === true || numberOf(logprobs) !== undefined;
   return asked ? CAPABILITY.logprobs : 0;
 }
 
@@ -90,16 +71,8 @@ function strictSchema(body: Fields): unknown {
   return isFields(described) && described.strict === true ? described.schema : undefined;
 }
 
-function formatNeed(body: Fields): number {
-  const format = body.response_format;
-  if (format === undefined || format === null) return 0;
-  if (!isFields(format)) {
-    throw invalid("response_format", `must be an object, not ${kindOf(format)}`);
-  }
-  if (typeof format.type !== "string") {
-    throw invalid("response_format.type", `must be a string, not ${kindOf(format.type)}`);
-  }
-  return format.type === "json_schema" ? CAPABILITY.jsonSchema : 0;
+function formatNeed({ response_format: format }: Fields): number {
+  return isFields(format) && format.type === "json_schema" ? CAPABILITY.jsonSchema : 0;
 }
 
 /** Puts a field behind the first brace; the body has a `model`, so a comma is right. */
@@ -129,8 +102,8 @@ function promptOf(route: Route, body: Fields, limits: BodyLimits): Prompt {
   return inputPrompt(prompt, body[name], name, limits);
 }
 
-function choicesOf(body: Fields, prompt: Prompt, limits: BodyLimits): number {
-  const each = numberField(body.n, "n", 1, limits.choices, true) ?? 1;
+function choicesOf(body: Fields, prompt: Prompt): number {
+  const each = numberOf(body.n) ?? 1;
   // Completions answer every prompt of an array with `n` choices.
   return each * prompt.inputs;
 }
@@ -153,11 +126,11 @@ export function parseOpenAiBody(
   const stream = generates && booleanField(body.stream, "stream");
   const prompt = promptOf(route, body, limits);
   let needs = prompt.needs;
+  checkFields(body, rulesOf(route, limits));
   if (generates) {
-    checkSampling(body, limits);
     needs |= logprobsNeed(body, route) | formatNeed(body);
   }
-  const choices = generates ? choicesOf(body, prompt, limits) : 1;
+  const choices = generates ? choicesOf(body, prompt) : 1;
   if (route === "chat" && choices > 1) needs |= CAPABILITY.choices;
   const options = body.stream_options;
   const usageAdded = stream && options === undefined;
@@ -174,7 +147,7 @@ export function parseOpenAiBody(
     usageAdded,
     schema: route === "chat" ? strictSchema(body) : undefined,
     usageShown: isFields(options) && options.include_usage === true,
-    cacheKey: stringField(body.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
-    serviceTier: stringField(body.service_tier, "service_tier", NAME_LENGTH_MAX),
+    cacheKey: textOf(body.prompt_cache_key),
+    serviceTier: textOf(body.service_tier),
   };
 }

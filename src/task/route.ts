@@ -14,6 +14,8 @@ export const ROUTES = [
   "gemini-count",
   "gemini-embed",
   "gemini-embed-batch",
+  "responses",
+  "input-tokens",
 ] as const;
 export type Route = (typeof ROUTES)[number];
 
@@ -51,6 +53,8 @@ export const DOORS: Readonly<Record<Route, Door>> = {
     operation: "embed",
     path: "/models/{model}:batchEmbedContents",
   },
+  responses: { dialect: "responses", operation: "generate", path: "/responses" },
+  "input-tokens": { dialect: "responses", operation: "count", path: "/responses/input_tokens" },
 };
 
 /** The door of each dialect where conversations are generated. */
@@ -58,6 +62,7 @@ const GENERATE: Readonly<Record<Dialect, Route>> = {
   chat: "chat",
   messages: "messages",
   gemini: "gemini",
+  responses: "responses",
 };
 
 /** The door of each dialect where texts are embedded; they go out as a batch. */
@@ -77,6 +82,7 @@ export const DIALECT_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   chat: ["openai-beta"],
   messages: ["anthropic-version", "anthropic-beta"],
   gemini: [],
+  responses: ["openai-beta"],
 };
 
 /** Path of a route for one model, behind the version prefix. */

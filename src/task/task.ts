@@ -1,7 +1,7 @@
 /** One inference request after parsing: everything admission, kernel and forward need to know. */
 import type { Headers } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
-import type { Millis, Tokens, Usd } from "../grid/units.ts";
+import type { Millis, Row, Tokens, Usd } from "../grid/units.ts";
 import type { Fields } from "./body-fields.ts";
 import type { Route } from "./route.ts";
 
@@ -65,6 +65,8 @@ export interface Task extends ParsedBody {
   arrivedMs: Millis;
   /** When it last had to wait in the PoP's queue; 0 = never. */
   queuedSinceMs: Millis;
+  /** Where it failed before it is decided (again). */
+  tried: readonly Row[];
   /** UTF-8 bytes of the canonical prompt. */
   promptBytes: number;
   /** Estimated prompt tokens, from bytes and the learned bytes per token of the model. */

@@ -20,6 +20,7 @@ fc.configureGlobal(MORE === undefined ? { seed: 20_261_126 } : {});
 const encoder = new TextEncoder();
 const OPTIONS: WriterOptions = {
   ...{ model: "m", id: "r", createdS: 1, usage: true, promptTokens: 3, version: undefined },
+  asked: {},
 };
 
 const text = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
@@ -101,7 +102,10 @@ function meaningOf(dialect: Dialect, bytes: readonly Uint8Array[]): Meaning {
     else if (event.type === "tool") add(`tool ${event.tool} ${event.id}`, `${event.name} `);
     else if (event.type === "arguments") add(kind, event.json);
     else if (event.type === "stop") end = event.reason;
-    else if (event.type === "usage") usage = { ...event.usage };
+    else if (event.type === "usage") {
+      // Responses must say every count: 0 means what others leave out.
+      usage = Object.fromEntries(Object.entries(event.usage).filter(([, count]) => count > 0));
+    }
   };
   const reader = STREAM_DIALECTS[dialect].reader();
   const parser = new SseParser(({ data = "", event }) => void reader.read(data, event, { on }));

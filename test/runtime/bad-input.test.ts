@@ -24,6 +24,7 @@ import {
 import { eventually, inFlight, type ServerProcess, startPop } from "./pop-process.ts";
 import { post, type RawAnswer, rawRequest } from "./raw-http.ts";
 import { RogueEngine } from "./rogue-engine.ts";
+import { deviation } from "./runtimes.ts";
 
 const BODY_BYTES = 300_000;
 const HEADER_MS = 300;
@@ -86,8 +87,19 @@ function errorOf(answer: RawAnswer): Record<string, string> {
   }
 }
 
+/** Codes of what never becomes a request: elsewhere than on Node, its parser's own words. */
+const PARSERS = ["malformed_http", "headers_too_large"];
+
 async function check([, parts, status, code, says]: BadCase): Promise<RawAnswer> {
   const answer = await rawRequest(pop.port, parts);
+  if (PARSERS.includes(code) && deviation("malformed HTTP") !== undefined) {
+    // Refused all the same, or nothing on that connection can follow it (RFC 9112, 6.3).
+    expect([0, 400, 431, 501, 505]).toContain(answer.status);
+    const ours = answer.body !== "" && errorOf(answer)["code"];
+    const closes = answer.closed || answer.headers["connection"] === "close";
+    if (answer.body !== "") expect(ours === code || closes).toBe(true);
+    return answer;
+  }
   const error = errorOf(answer);
   expect({ status: answer.status, code: error["code"] }).toEqual({ status, code });
   expect(error["message"]).toMatch(says);
@@ -151,13 +163,21 @@ describe("headers and framing", () => {
     expect(answer.headers["x-request-id"]).toMatch(/^[\w.:-]{1,128}$/);
   });
 
-  test("slow headers: 408 or a closed connection, within the limit", async () => {
-    const drip = ["POST ", CHAT, " HTTP/1.1\r\n", ...Array(100).fill("x-slow: 1\r\n")] as string[];
-    const startMs = performance.now();
-    const answer = await rawRequest(pop.port, drip, { gapMs: 50 });
-    expect([0, 408]).toContain(answer.status);
-    expect(performance.now() - startMs).toBeLessThan(HEADER_MS + 2_000);
-  });
+  test.skipIf(deviation("slow headers"))(
+    "slow headers: 408 or a closed connection, within the limit",
+    async () => {
+      const drip = [
+        "POST ",
+        CHAT,
+        " HTTP/1.1\r\n",
+        ...Array(100).fill("x-slow: 1\r\n"),
+      ] as string[];
+      const startMs = performance.now();
+      const answer = await rawRequest(pop.port, drip, { gapMs: 50 });
+      expect([0, 408]).toContain(answer.status);
+      expect(performance.now() - startMs).toBeLessThan(HEADER_MS + 2_000);
+    },
+  );
 
   test("a slow body: 408, within the limit", async () => {
     const drip = [head(`${typed}content-length: 1000`), ...Array(100).fill("x")] as string[];

@@ -8,6 +8,7 @@ import { request, type ClientRequest } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, inFlight, popState, type ServerProcess, startPop } from "./pop-process.ts";
 import { RogueEngine } from "./rogue-engine.ts";
+import { deviation, runtimeUnderTest } from "./runtimes.ts";
 
 const CANCELS = Math.max(40, Number(process.env["GRIDPOINT_CANCELS"] ?? 200));
 const PER_STATE = Math.ceil(CANCELS / 4);
@@ -25,6 +26,8 @@ beforeAll(async () => {
   });
   const wide = { engine: "vllm", url: rogue.base, prefillBudgetTokens: 1_000_000 };
   pop = await startPop({
+    // There only a write that fails tells, so a stream must begin before its first token.
+    ...(runtimeUnderTest === "workerd" && { timeouts: { keepAliveCommentMs: 1 } }),
     endpoints: [
       { ...wide, id: "wide", models: ["prefill", "stream", "plain"] },
       { ...wide, id: "narrow", models: ["narrow"], maxInFlight: 1 },
@@ -103,7 +106,9 @@ test("in mid-stream", async () => {
   expect(Math.max(...slowest)).toBeLessThan(WITHIN_MS);
 });
 
-test("in a plain answer", async () => {
+const silent = deviation("cancel before a byte") !== undefined;
+
+test.skipIf(silent)("in a plain answer", async () => {
   const slowest = await inBatches(async (count) => {
     const callers = many(count, () => ask("plain", false));
     await eventually("all at the engine", () => rogue.active === count);
@@ -112,7 +117,7 @@ test("in a plain answer", async () => {
   expect(Math.max(...slowest)).toBeLessThan(WITHIN_MS);
 });
 
-test("in the queue: the engine never hears of them", async () => {
+test.skipIf(silent)("in the queue: the engine never hears of them", async () => {
   const holder = ask("narrow", true, "holder");
   await eventually("the place is taken", () => holder.received > 0);
   const before = rogue.requests;

@@ -70,7 +70,7 @@ describe("help and usage", () => {
   test.each([
     [["srve"], /Unknown command "srve".*serve, check, engine, ca, top.*Did you mean "serve"/],
     [["--prot"], /Unknown option "--prot"/],
-    [["serve", "--prot", "1"], /--config, --check, --host, --port, --help.*Did you mean --port/],
+    [["serve", "--prot", "1"], /--config, --check, --host, --port, --proc.*Did you mean --port/],
     [["serve"], /--config FILE is missing/],
     [
       ["serve", "--config", "x", "--port", "99999"],

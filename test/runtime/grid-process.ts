@@ -3,11 +3,17 @@
  * with its certificate from one authority, on ports asked for before.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./command.ts";
-import { eventually, type PopEntry, type ServerProcess, startPop } from "./pop-process.ts";
+import { freePorts } from "./free-ports.ts";
+import {
+  eventually,
+  type PopEntry,
+  type PopOptions,
+  type ServerProcess,
+  startPop,
+} from "./pop-process.ts";
 
 export interface PopSeen {
   id: string;
@@ -31,7 +37,7 @@ export interface GridProcess {
   folder: string;
   ports: number[];
   /** Starts the PoP of that index; again after it ended. */
-  start(index: number, change?: Partial<PopEntry>): Promise<ServerProcess>;
+  start(index: number, change?: Partial<PopEntry>, options?: PopOptions): Promise<ServerProcess>;
   /** Issues the certificate of a PoP from an authority in `folder/authority`. */
   issue(name: string, authority?: string): Promise<void>;
   close(): Promise<void>;
@@ -42,21 +48,6 @@ export const gridState = (pop: ServerProcess): Promise<GridState> => pop.json("/
 /** How one PoP sees another; undefined: not at all. */
 export async function seen(by: ServerProcess, id: string): Promise<PopSeen | undefined> {
   return (await gridState(by)).pops.find((pop) => pop.id === id);
-}
-
-/** Ports that are free now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** Does it for 0 to count - 1, four at a time: processes that start need a core each. */
@@ -90,7 +81,7 @@ export async function makeGrid(count: number): Promise<GridProcess> {
     folder,
     ports,
     issue,
-    start: async (index, change = {}) => {
+    start: async (index, change = {}, options = {}) => {
       const name = `p${index}`;
       const pop = await startPop(
         {
@@ -107,7 +98,7 @@ export async function makeGrid(count: number): Promise<GridProcess> {
           },
           ...change,
         },
-        { ready: false },
+        { ready: false, ...options },
       );
       started.push(pop);
       return pop;

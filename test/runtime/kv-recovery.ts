@@ -19,6 +19,7 @@ import {
   seeded,
   startScene,
 } from "./kv-scene.ts";
+import type { ServerProcess } from "./pop-process.ts";
 
 const LIMIT_PERCENT = 2;
 const RECOVER_MS = 5_000;
@@ -26,13 +27,20 @@ const WARM_MS = 8_000;
 const BEFORE_MS = 3_000;
 const FAULT_MS = 2_000;
 const AFTER_MS = 3_000;
-const CLIENTS = 4;
+const CLIENTS = 3;
+/**
+ * Another router before the same engines: what it sends is known here by events only. It takes part
+ * where nothing is lost for good; what strangers did meanwhile cannot be known before it is met.
+ */
+const STRANGERS = 2;
+/** How often a request brings a new document in the place of an old one. */
+const TURNOVER = 0.03;
 /**
  * With two caches and their answers more than fits: engines evict all the time. Asked for by Zipf's
  * law, so that old questions and rare documents go first.
  */
 const DOCUMENTS = 24;
-const ENGINE = ["--profile", "h100-8b", "--kv-blocks", "6000", "--max-model-len", "32768"];
+const ENGINE = ["--profile", "h100-8b", "--kv-blocks", "8000", "--max-model-len", "32768"];
 const SPEED = ["--speed", "3"];
 const MAPS = ["--kv-events", "maps", "--kv-hashes", "bytes"];
 const ARRAYS = ["--kv-events", "arrays", "--kv-hashes", "int"];
@@ -45,6 +53,7 @@ interface Scenario {
   /** What is done to both engines; it ends after `lastsMs`. */
   fault: Record<string, unknown>;
   lastsMs: number;
+  strangers: number;
 }
 
 const encodings: [string, string[]][] = [
@@ -62,6 +71,7 @@ const SCENARIOS: Scenario[] = [
         replay: true,
         fault: { kind: "lose-events", ms },
         lastsMs: ms,
+        strangers: STRANGERS,
       },
       {
         name: `events lost for good (${encoding})`,
@@ -69,6 +79,7 @@ const SCENARIOS: Scenario[] = [
         replay: true,
         fault: { kind: "erase-events", ms },
         lastsMs: ms,
+        strangers: 0,
       },
       {
         name: `events lost, no replay (${encoding})`,
@@ -76,6 +87,7 @@ const SCENARIOS: Scenario[] = [
         replay: false,
         fault: { kind: "lose-events", ms },
         lastsMs: ms,
+        strangers: 0,
       },
       {
         name: `publisher restarted, cache kept (${encoding})`,
@@ -83,6 +95,7 @@ const SCENARIOS: Scenario[] = [
         replay: true,
         fault: { kind: "restart-publisher", ms: 500 },
         lastsMs: 500,
+        strangers: 0,
       },
       {
         name: `engine restarted (${encoding})`,
@@ -90,6 +103,7 @@ const SCENARIOS: Scenario[] = [
         replay: true,
         fault: { kind: "restart", ms: 500 },
         lastsMs: 500,
+        strangers: STRANGERS,
       },
     ];
   }),
@@ -100,6 +114,7 @@ const SCENARIOS: Scenario[] = [
     args: [],
     fault: { kind: "restart", ms: 500 },
     lastsMs: 500,
+    strangers: 0,
   },
 ];
 
@@ -126,11 +141,10 @@ interface Outcome {
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Asks until told to stop; a request that a restart cuts is no sample. */
-function load(scene: Scene, samples: Timed[]): () => Promise<void> {
+function load(scene: Scene, samples: Timed[], strangers: number): () => Promise<void> {
   const random = seeded(11);
-  const documents = Array.from({ length: DOCUMENTS }, () => {
-    return prose(random, 16_000 + Math.floor(random() * 16_000));
-  });
+  const fresh = () => prose(random, 16_000 + Math.floor(random() * 16_000));
+  const documents = Array.from({ length: DOCUMENTS }, fresh);
   const weights = documents.map((_, rank) => 1 / (rank + 1));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const drawn = () => {
@@ -139,10 +153,11 @@ function load(scene: Scene, samples: Timed[]): () => Promise<void> {
       left -= weights[rank] as number;
       if (left <= 0) break;
     }
+    if (random() < TURNOVER) documents[rank] = fresh();
     return documents[rank] as string;
   };
   let isOver = false;
-  const client = async () => {
+  const client = async (server: () => ServerProcess, isSample: boolean) => {
     while (!isOver) {
       const content = drawn();
       const question = prose(random, 100 + Math.floor(random() * 400));
@@ -151,13 +166,18 @@ function load(scene: Scene, samples: Timed[]): () => Promise<void> {
         { role: "user", content: question },
       ];
       try {
-        samples.push({ ...(await ask(scene.pop, messages)), atMs: performance.now() });
+        const asked = await ask(server(), messages);
+        if (isSample) samples.push({ ...asked, atMs: performance.now() });
       } catch {
         await sleep(20);
       }
     }
   };
-  const clients = Array.from({ length: CLIENTS }, client);
+  const anyEngine = () => scene.engines[Math.floor(random() * 2)] as ServerProcess;
+  const clients = [
+    ...Array.from({ length: CLIENTS }, () => client(() => scene.pop, true)),
+    ...Array.from({ length: strangers }, () => client(anyEngine, false)),
+  ];
   return async () => {
     isOver = true;
     await Promise.all(clients);
@@ -170,7 +190,7 @@ async function run(scenario: Scenario): Promise<Outcome> {
   const scene = await startScene([setting, setting]);
   const samples: Timed[] = [];
   try {
-    const stop = load(scene, samples);
+    const stop = load(scene, samples, scenario.strangers);
     await sleep(WARM_MS + BEFORE_MS);
     const rssMb = scene.pop.rssMb;
     const faultMs = performance.now();

@@ -102,29 +102,34 @@ export interface Message {
   content: string;
 }
 
-/** One chat request, plain; what the PoP predicted and what the engine reported. */
+interface Answer {
+  usage?: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } } | null;
+}
+
+/** One chat request, streamed; what the PoP predicted and what the engine reported. */
 export async function ask(
-  pop: ServerProcess,
+  server: ServerProcess,
   messages: Message[],
   more: Record<string, unknown> = {},
-): Promise<Asked & { text: string }> {
-  const response = await fetch(`${pop.base}/v1/chat/completions`, {
+): Promise<Asked> {
+  const options = { stream: true, stream_options: { include_usage: true } };
+  const response = await fetch(`${server.base}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages, model: "emulated", max_tokens: 8, ...more }),
+    body: JSON.stringify({ messages, model: "emulated", max_tokens: 8, ...options, ...more }),
   });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  const body = (await response.json()) as {
-    choices: { message: { content: string } }[];
-    usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } };
-  };
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.status} ${text}`);
+  const events = text.split("\n\n").filter((event) => event.startsWith("data: {"));
+  const answers = events.map((event) => JSON.parse(event.slice(6)) as Answer);
+  const usage = answers.findLast((answer) => answer.usage)?.usage;
+  if (!usage) throw new Error(`no usage in ${text.slice(-300)}`);
   const route = response.headers.get("x-grid-route") ?? "";
   return {
     endpoint: /endpoint=([^;]+)/.exec(route)?.[1] ?? "",
     predicted: Number(/hit=(\d+)/.exec(route)?.[1] ?? 0),
-    cached: body.usage.prompt_tokens_details.cached_tokens,
-    prompt: body.usage.prompt_tokens,
-    text: body.choices[0]?.message.content ?? "",
+    cached: usage.prompt_tokens_details.cached_tokens,
+    prompt: usage.prompt_tokens,
   };
 }
 

@@ -7,9 +7,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { freePorts } from "./free-ports.ts";
+import { commandLine, ENVIRONMENT, type RuntimeName, runtimeUnderTest } from "./runtimes.ts";
+import { workerdCommand } from "./workerd-process.ts";
 
-const CLI = fileURLToPath(new URL("../../edge/cli.ts", import.meta.url));
 const READY_MS = 15_000;
 const MOST_OUTPUT = 64 * 1024;
 
@@ -96,11 +97,16 @@ export async function eventually<T>(
   }
 }
 
-async function startCli(args: string[]): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [CLI, ...args], {
+/** Starts the command line, or another script, and waits until it says where it listens. */
+export async function startCli(
+  args: string[],
+  runtime: RuntimeName,
+  script?: string,
+): Promise<ServerProcess> {
+  const child = spawn(...commandLine(runtime, args, script), {
     // It ends with us, however we end: it holds the other end of a channel.
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { ...process.env, GRIDPOINT_ENDS_WITH_PARENT: "1" },
+    env: { ...process.env, ...ENVIRONMENT, GRIDPOINT_ENDS_WITH_PARENT: "1" },
   });
   const server = new ServerProcess(child);
   try {
@@ -115,9 +121,36 @@ async function startCli(args: string[]): Promise<ServerProcess> {
   return server;
 }
 
+async function startWorkerd(config: PopEntry, worker?: string): Promise<ServerProcess> {
+  const { port: wanted } = config["listen"] as { port: number };
+  const port = wanted === 0 ? (await freePorts(1))[0] : wanted;
+  const state = mkdtempSync(join(tmpdir(), "gridpoint-state-"));
+  const { file, args, env } = await workerdCommand(config, port, state, worker);
+  const child = spawn(file, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  child.once("exit", () => rmSync(state, { recursive: true, force: true }));
+  const server = new ServerProcess(child);
+  server.base = `http://127.0.0.1:${port}`;
+  try {
+    await eventually("workerd answers", async () => {
+      if (!server.alive) throw new Error(`workerd ended:\n${server.output}`);
+      return fetch(`${server.base}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    });
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+}
+
 /** `gridpoint engine --port 0 ...args`, which does not wait for open requests when it is ended. */
 export function startEngine(...args: string[]): Promise<ServerProcess> {
-  return startCli(["engine", "--port", "0", "--drain-ms", "0", ...args]);
+  return startCli(["engine", "--port", "0", "--drain-ms", "0", ...args], "node");
 }
 
 export type EndpointEntry = { id: string; url: string } & Record<string, unknown>;
@@ -135,6 +168,12 @@ export interface PopOptions {
   ready?: boolean;
   /** An API key that the config knows, for reading /grid/state. */
   key?: string;
+  /** Default: the one under test. */
+  runtime?: RuntimeName;
+  /** On workerd: another worker around the shipped one. */
+  worker?: string;
+  /** Further options of `gridpoint serve`. */
+  args?: string[];
 }
 
 /** One PoP with that config, on a free port; resolves when it is ready to serve. */
@@ -149,7 +188,11 @@ export async function startPop(config: PopEntry, options: PopOptions = {}): Prom
       ...config,
     };
     writeFileSync(file, JSON.stringify(whole));
-    const pop = await startCli(["serve", "--config", file]);
+    const runtime = options.runtime ?? runtimeUnderTest;
+    const pop =
+      runtime === "workerd"
+        ? await startWorkerd(whole, options.worker)
+        : await startCli(["serve", "--config", file, ...(options.args ?? [])], runtime);
     pop.key = options.key ?? pop.key;
     if (options.ready !== false) await untilReady(pop);
     return pop;

@@ -180,13 +180,12 @@ class RogueConnection {
         return this.#end(behaviour.how);
       case "error-event":
         this.#tokens(behaviour.tokens);
-        this.#send(chunk(`data: {"error":{"message":"CUDA out of memory","code":500}}\n\n`));
-        return this.#end("clean");
+        return this.#later(
+          chunk(`data: {"error":{"message":"CUDA out of memory","code":500}}\n\n`),
+        );
       case "huge-event":
         this.#tokens(behaviour.tokens);
-        this.#send(chunk(frame({ content: "x".repeat(behaviour.bytes) }, null)));
-        this.#send(DONE);
-        return this.#end("clean");
+        return this.#later(chunk(frame({ content: "x".repeat(behaviour.bytes) }, null)) + DONE);
       case "falls-silent":
         return this.#tokens(behaviour.tokens);
       case "status":
@@ -256,6 +255,13 @@ class RogueConnection {
     this.#end(how);
   }
 
+  #later(text: string): void {
+    this.#timer = setTimeout(() => {
+      this.#send(text);
+      this.#end("clean");
+    }, LATER_MS);
+  }
+
   /** Ends a little later, so that what was sent before arrives as a read of its own. */
   #end(how: Ending): void {
     this.#free();
@@ -263,7 +269,7 @@ class RogueConnection {
       if (how === "reset") this.#socket.resetAndDestroy();
       else if (how === "fin") this.#socket.end();
       else this.#send(END);
-    }, 2);
+    }, LATER_MS);
   }
 
   #drip(gapMs: number): void {
@@ -291,6 +297,9 @@ class RogueConnection {
     this.#free();
   }
 }
+
+/** Some runtimes join what comes close together to one read, or drop what a reset overtakes. */
+const LATER_MS = 20;
 
 const shortHead = (): string =>
   "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n";

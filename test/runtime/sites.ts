@@ -3,7 +3,8 @@
  * some of them: what the suites of hand-over and drain share.
  */
 import { type ClientRequest, request } from "node:http";
-import { serveNode, type ServedPop } from "../../edge/node.ts";
+import type { ServedPop } from "../../edge/assemble.ts";
+import { serveNode } from "../../edge/node.ts";
 import { parseConfig } from "../../src/config.ts";
 import type { MemoryFleet, MemoryGrid } from "../fleet.ts";
 import { eventually } from "./pop-process.ts";

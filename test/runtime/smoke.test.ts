@@ -1,5 +1,6 @@
-/** Benches must not rot: the smallest size of the load bench, as its users run it. */
+/** Benches must not rot: the smallest sizes of the benches that start processes. */
 import { expect, test } from "vitest";
+import { measureSockets } from "../../bench/sockets.ts";
 import { run } from "./command.ts";
 
 interface Row {
@@ -16,4 +17,11 @@ test("bench:load --smoke measures gridpoint beside the engine", async () => {
   expect(rows.map((row) => row.target)).toContain("direct");
   const streamed = rows.find((row) => row.target === "gridpoint" && row.streamed);
   expect(streamed?.cpuUsPerChunk).toBeGreaterThan(0);
+});
+
+test("bench:sockets counts every token of every socket, and what the PoP added", async () => {
+  const figures = await measureSockets({ sockets: 8, chunks: 4, gapMs: 10, settleMs: 10 });
+  expect(figures.tokens).toBe(32);
+  expect(figures.addedGapMs.p99).toBeGreaterThanOrEqual(figures.addedGapMs.p50);
+  expect(figures.tokenDelayMs.p50).toBeGreaterThan(0);
 });

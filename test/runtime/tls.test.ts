@@ -4,7 +4,8 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePorts, type GridProcess, makeGrid } from "./grid-process.ts";
+import { freePorts } from "./free-ports.ts";
+import { type GridProcess, makeGrid } from "./grid-process.ts";
 import { eventually, type ServerProcess, startEngine } from "./pop-process.ts";
 import { type SelfSigned, selfSigned } from "./self-signed.ts";
 

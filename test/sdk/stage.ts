@@ -12,9 +12,11 @@ import { CLIENTS } from "./clients/clients.ts";
 import type { Client, Door, Target } from "./clients/client.ts";
 
 /** Doors of a PoP. */
-export const DOORS: readonly Door[] = ["chat", "messages", "gemini"];
+export const DOORS: readonly Door[] = [
+  ...(["chat", "messages", "gemini", "responses", "responses over WebSocket"] as const),
+];
 /** Dialects that an endpoint of a PoP may speak. */
-export const ENGINES: readonly Dialect[] = ["chat", "messages", "gemini"];
+export const ENGINES: readonly Dialect[] = ["chat", "messages", "gemini", "responses"];
 
 const NO_PLOT: Plot = { kind: "refuses", refusal: new Refusal(500, "The test has no plot.") };
 

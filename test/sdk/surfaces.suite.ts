@@ -130,6 +130,9 @@ const SURFACES: Surface[] = [
 
 /** Embeddings exist at these vendors only. */
 const EMBEDS: readonly Dialect[] = ["chat", "responses", "gemini"];
+/** Behind a PoP they are Chat's: an endpoint that is said to speak Responses alone has none. */
+const embeds = ({ vendorDialect, throughPop }: Stage): boolean =>
+  EMBEDS.includes(vendorDialect) && !(throughPop && vendorDialect === "responses");
 
 /** Each surface once per path: stages of several clients of one dialect are alike here. */
 export function surfacesSuite(stages: readonly Stage[]): void {
@@ -143,8 +146,7 @@ export function surfacesSuite(stages: readonly Stage[]): void {
   for (const stage of paths.values()) {
     const { client, vendorDialect } = stage;
     const fitting = SURFACES.filter(
-      ({ door, name }) =>
-        door === client.dialect && (!/embed/.test(name) || EMBEDS.includes(vendorDialect)),
+      ({ door, name }) => door === client.dialect && (!/embed/.test(name) || embeds(stage)),
     );
     if (fitting.length === 0) continue;
     describe(`door ${client.dialect}, vendor ${vendorDialect}`, () => {

@@ -332,6 +332,31 @@ function mirroring(create: Create): void {
     expect(kernel.matchedChunks(chainOf(2, 10), 0)).toBe(0);
   });
 
+  test("the least recently used goes first, however often it was used before", () => {
+    const kernel = create(SMALL);
+    kernel.setRowChunks(0, 40);
+    const [often, once] = [chainOf(1, 20), chainOf(2, 20)];
+    for (let time = 0; time < 9; time++) kernel.learn(often, 0, 0);
+    kernel.learn(once, 0, 0);
+    // A second chance would spare what was used nine times.
+    kernel.learn(chainOf(3, 20), 0, 0);
+    expect(kernel.matchedChunks(often, 0)).toBe(0);
+    expect(kernel.matchedChunks(once, 0)).toBe(20);
+  });
+
+  test("a row's order is its own: use by another row renews nothing", () => {
+    const kernel = create(SMALL);
+    for (const row of [0, 1]) kernel.setRowChunks(row, 40);
+    const [first, second] = [chainOf(1, 20), chainOf(2, 20)];
+    kernel.learn(first, 0, 0);
+    kernel.learn(second, 0, 0);
+    kernel.learn(first, 1, 0);
+    kernel.learn(chainOf(3, 20), 0, 0);
+    expect(kernel.matchedChunks(first, 0)).toBe(0);
+    expect(kernel.matchedChunks(second, 0)).toBe(20);
+    expect(kernel.matchedChunks(first, 1)).toBe(20);
+  });
+
   test("a bound that comes late applies to what is held already", () => {
     const kernel = create(SMALL);
     kernel.learn(chainOf(1, 60), 0, 0);

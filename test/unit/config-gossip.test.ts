@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config.ts";
 import { gossipLimits, linkAddress } from "../../src/config-gossip.ts";
 import { GOSSIP_LIMITS } from "../../src/gossip/limits.ts";
-import { routed } from "../../edge/mesh-node.ts";
+import { routed } from "../../edge/fleet.ts";
 
 const KEY = "0123456789abcdef";
 

@@ -234,8 +234,12 @@ function usageOf({ input, cached, output, reasoning }: Usage): unknown {
   };
 }
 
+let responses = 0;
+/** No two responses of a vendor have one id. */
+const nextId = (): string => `resp_${++responses}`;
+
 /** All that a Response has to have, before anything is said. */
-export function skeleton(model: string, id = "resp_1"): Fields {
+export function skeleton(model: string, id = nextId()): Fields {
   return {
     ...{ id, object: "response", created_at: 1_790_000_000, status: "in_progress" },
     ...{ background: false, completed_at: null, error: null, incomplete_details: null },
@@ -275,13 +279,13 @@ function endOf({ stop }: Scene): Fields {
   return { status: "completed", completed_at: 1_790_000_001 };
 }
 
-export function finished(scene: Scene, asked: Asked, id?: string): Fields {
+export function finished(scene: Scene, asked: Asked, id = nextId()): Fields {
   const output = scene.say.map((one, n) => itemOf(one, n, "completed"));
   const usage = usageOf(scene.usage);
   return { ...skeleton(asked.model, id), output, usage, ...endOf(scene) };
 }
 
-export function responseEvents(scene: Scene, asked: Asked, id?: string): Fields[] {
+export function responseEvents(scene: Scene, asked: Asked, id = nextId()): Fields[] {
   const events: Fields[] = [];
   const push = (type: string, fields: Fields): void => {
     events.push({ type, sequence_number: events.length, ...fields });

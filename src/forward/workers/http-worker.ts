@@ -37,6 +37,7 @@ import {
 import { limitedMs } from "../rate-limits.ts";
 import { requestSmall } from "../small-request.ts";
 import type { Timers } from "../timers.ts";
+import { TOKENIZERS } from "../tokenizers.ts";
 import type { LoadSample, ModelInfo, Probe, Worker } from "../worker.ts";
 
 export interface HttpWorkerOptions {
@@ -248,9 +249,7 @@ export class HttpWorker implements Worker {
   }
 
   private tokenizersOf(route: Route): readonly string[] {
-    const { operation } = DOORS[route];
-    if (operation !== "generate" && operation !== "complete") return [];
-    return this.family.tokenizers?.[operation] ?? [];
+    return TOKENIZERS[this.spec.engine]?.[DOORS[route].operation] ?? [];
   }
 
   private async capabilities(): Promise<number | undefined> {

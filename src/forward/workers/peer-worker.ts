@@ -78,10 +78,12 @@ function writeHandover(headers: Headers, handover: Handover): void {
   headers[HANDOVER_HEADER.forwardedBy] = handover.forwardedBy.join(", ");
   headers[HANDOVER_HEADER.deadline] = String(Math.max(Math.floor(handover.leftMs), 1));
   headers[HANDOVER_HEADER.tenant] = handover.tenant;
-  headers[HANDOVER_HEADER.others] = String(handover.others);
   if (handover.endpoint !== undefined) headers[HANDOVER_HEADER.endpoint] = handover.endpoint;
   if (handover.expectedTtftMs !== undefined) {
     headers[HANDOVER_HEADER.expectedTtft] = handover.expectedTtftMs.toFixed(3);
+  }
+  if (handover.elsewhereTtftMs !== undefined) {
+    headers[HANDOVER_HEADER.elsewhereTtft] = handover.elsewhereTtftMs.toFixed(3);
   }
 }
 

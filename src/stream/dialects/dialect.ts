@@ -44,6 +44,8 @@ export interface WriterOptions {
   promptTokens: number;
   /** Version of the dialect that the caller named, where it has versions. */
   version: string | undefined;
+  /** The caller's body, for dialects that say in the answer what was asked. */
+  asked: Fields;
 }
 
 /** Embeddings, which are never streamed. */

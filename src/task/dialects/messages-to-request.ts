@@ -7,12 +7,16 @@
 import {
   BODY_LIMITS,
   type Fields,
+  fieldsIn,
   invalid,
   isFields,
   kindOf,
+  listIn,
   numberField,
   stringField,
+  textIn,
 } from "../body-fields.ts";
+import { checkFields } from "../field-rules.ts";
 import type {
   InferenceRequest,
   Message,
@@ -21,14 +25,20 @@ import type {
   Tool,
   ToolChoice,
 } from "../request.ts";
+import { MESSAGES_FIELDS } from "./messages-fields.ts";
 
 const ROLES = "user, assistant, system";
 const TOKENS_MAX = 2 ** 31 - 1;
 
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : undefined;
+
 /** Ids of the tool calls so far: a result must answer one of them. */
 type Calls = Set<string>;
 
+/** @throws GridError invalid_request with the place of what is wrong */
 export function messagesToRequest(body: Fields): InferenceRequest {
+  checkFields(body, MESSAGES_FIELDS);
   const calls: Calls = new Set();
   const choice = fieldsIn(body.tool_choice, "tool_choice");
   const metadata = fieldsIn(body.metadata, "metadata");
@@ -40,33 +50,15 @@ export function messagesToRequest(body: Fields): InferenceRequest {
     toolChoice: toolChoiceOf(choice),
     parallelTools: choice?.disable_parallel_tool_use === true ? false : undefined,
     format: formatOf(body),
-    maxTokens: numberField(body.max_tokens, "max_tokens", 1, TOKENS_MAX, true),
+    maxTokens: numberOf(body.max_tokens),
     choices: 1,
-    temperature: numberField(body.temperature, "temperature", 0, 100, false),
-    topP: numberField(body.top_p, "top_p", 0, 1, false),
-    topK: numberField(body.top_k, "top_k", 0, TOKENS_MAX, true),
-    stop: stopOf(body.stop_sequences),
+    temperature: numberOf(body.temperature),
+    topP: numberOf(body.top_p),
+    topK: numberOf(body.top_k),
+    stop: Array.isArray(body.stop_sequences) ? body.stop_sequences : [],
     reasoning: reasoningOf(body),
     user: stringField(metadata?.user_id, "metadata.user_id", 1_024),
   };
-}
-
-function fieldsIn(value: unknown, param: string): Fields | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (isFields(value)) return value;
-  throw invalid(param, `must be an object, not ${kindOf(value)}`);
-}
-
-function listIn(value: unknown, param: string, most: number): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw invalid(param, `must be an array, not ${kindOf(value)}`);
-  if (value.length <= most) return value;
-  throw invalid(param, `must have at most ${most} entries, not ${value.length}`);
-}
-
-function textIn(value: unknown, param: string): string {
-  if (typeof value === "string") return value;
-  throw invalid(param, `must be a string, not ${kindOf(value)}`);
 }
 
 function systemOf(system: unknown): Message[] {
@@ -227,11 +219,6 @@ function toolChoiceOf(choice: Fields | undefined): ToolChoice | undefined {
     default:
       throw invalid("tool_choice.type", "must be one of auto, any, tool, none");
   }
-}
-
-function stopOf(value: unknown): string[] {
-  const stops = listIn(value, "stop_sequences", BODY_LIMITS.stops);
-  return stops.map((stop, index) => textIn(stop, `stop_sequences[${index}]`));
 }
 
 function formatOf(body: Fields): OutputFormat | undefined {

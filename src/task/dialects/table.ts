@@ -9,11 +9,13 @@ import { CHAT_REQUESTS } from "./chat.ts";
 import type { RequestDialect } from "./dialect.ts";
 import { GEMINI_REQUESTS } from "./gemini.ts";
 import { MESSAGES_REQUESTS } from "./messages.ts";
+import { RESPONSES_REQUESTS } from "./responses.ts";
 
 export const REQUEST_DIALECTS: Readonly<Record<Dialect, RequestDialect>> = {
   chat: CHAT_REQUESTS,
   messages: MESSAGES_REQUESTS,
   gemini: GEMINI_REQUESTS,
+  responses: RESPONSES_REQUESTS,
 };
 
 /** @throws GridError invalid_utf8, invalid_json, invalid_request; `param` names the field */

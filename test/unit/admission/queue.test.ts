@@ -350,6 +350,22 @@ describe("the wait queue's bounds", () => {
     expect(queue.length).toBe(1_000);
   });
 
+  test("a fault in a start is the end of that request alone", async () => {
+    const { turn, queue, free, host } = grid(WIDE);
+    turn("running");
+    const [a, b] = ["a", "b"].map((id) => turn(id) as Promise<Flight>);
+    const { start } = host;
+    host.start = (task, decision) => {
+      if (task.id === "a") throw new Error("ours");
+      return start(task, decision);
+    };
+    free[0] = 1;
+    queue.wake(1);
+    await expect(a).rejects.toThrow("ours");
+    expect(await b).toEqual({ id: "b", row: 0 });
+    expect(queue.length).toBe(0);
+  });
+
   test("a wake from within a start does no harm", async () => {
     const { turn, queue, free, host } = grid(WIDE);
     turn("running");

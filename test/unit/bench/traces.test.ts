@@ -99,7 +99,9 @@ describe("replay", () => {
 
   test.each(KINDS)("an idle worker of %s prefills 8,000 tokens/s", async (engine) => {
     const trace = await sample("azure-sample.csv");
-    const { ttftMs } = run(benchOf(trace, "--load", "0.05", "--engine", engine)).row;
+    const { ttftMs } = run(
+      benchOf(trace, "--load", "0.05", "--engine", engine, "--assumed-rate", "8000"),
+    ).row;
     const tokens = trace.requests.reduce((sum, { inputTokens }) => sum + inputTokens, 0);
     const ideal = tokens / trace.requests.length / 8;
     const overhead = engine === "step" ? 4 : 1e-6;

@@ -59,7 +59,7 @@ describe("what a peer says", () => {
     const more = {
       "x-grid-endpoint": "gpu-1",
       "x-grid-expected-ttft-ms": "12.5",
-      "x-grid-others": "3",
+      "x-grid-elsewhere-ttft-ms": "700",
     };
     expect(readHandover({ ...HEADERS, ...more })).toEqual({
       hops: 1,
@@ -68,9 +68,12 @@ describe("what a peer says", () => {
       leftMs: 1500,
       endpoint: "gpu-1",
       expectedTtftMs: 12.5,
-      others: 3,
+      elsewhereTtftMs: 700,
     });
-    expect(readHandover(HEADERS)).toMatchObject({ others: 0, expectedTtftMs: undefined });
+    expect(readHandover(HEADERS)).toMatchObject({
+      elsewhereTtftMs: undefined,
+      expectedTtftMs: undefined,
+    });
   });
 
   test.each([
@@ -86,7 +89,7 @@ describe("what a peer says", () => {
     ["x-grid-tenant", "a/b"],
     ["x-grid-endpoint", "a b"],
     ["x-grid-expected-ttft-ms", "soon"],
-    ["x-grid-others", "-1"],
+    ["x-grid-elsewhere-ttft-ms", "-1"],
   ])("%s: %j is refused by name", (name, value) => {
     expect(() => readHandover({ ...HEADERS, [name]: value })).toThrow(`Header ${name} must`);
   });

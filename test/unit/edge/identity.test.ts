@@ -9,6 +9,7 @@ import {
   certificateText,
   ed25519Signer,
   hmacSigner,
+  diskStore,
   loadIdentity,
   nidOf,
   rawPublicKey,
@@ -85,14 +86,18 @@ describe("an identity from files", async () => {
   });
 
   test("names the PoP by grid and name, and remembers its epoch", () => {
-    const identity = loadIdentity(files("tokyo"), "tokyo", root);
+    const identity = loadIdentity(files("tokyo"), "tokyo", diskStore(root));
     expect(identity.nid).toBe(nidOf("g", "tokyo"));
     expect(identity.warnings).toEqual([]);
     expect(identity.persistedEpoch).toBe(0);
     identity.saveEpoch(1_700_000_000_123);
-    expect(loadIdentity(files("tokyo"), "tokyo", root).persistedEpoch).toBe(1_700_000_000_123);
+    expect(loadIdentity(files("tokyo"), "tokyo", diskStore(root)).persistedEpoch).toBe(
+      1_700_000_000_123,
+    );
     writeFileSync(join(root, "tokyo.key.epoch"), "soon");
-    expect(() => loadIdentity(files("tokyo"), "tokyo", root)).toThrow(/holds no epoch; remove it/);
+    expect(() => loadIdentity(files("tokyo"), "tokyo", diskStore(root))).toThrow(
+      /holds no epoch; remove it/,
+    );
     rmSync(join(root, "tokyo.key.epoch"));
   });
 
@@ -100,18 +105,19 @@ describe("an identity from files", async () => {
     const key = readFileSync(join(root, "tokyo.key"));
     await ca("issue", "--dir", dir, "--pop", "tokyo", "--days", "30", "--out", root);
     expect(readFileSync(join(root, "tokyo.key")).equals(key)).toBe(true);
-    const { notAfterS } = loadIdentity(files("tokyo"), "tokyo", root);
+    const { notAfterS } = loadIdentity(files("tokyo"), "tokyo", diskStore(root));
     expect(notAfterS - Date.now() / 1000).toBeGreaterThan(29 * 86_400);
     await ca("issue", "--dir", dir, "--pop", "tokyo", "--new-key", "--out", root);
     expect(readFileSync(join(root, "tokyo.key")).equals(key)).toBe(false);
-    loadIdentity(files("tokyo"), "tokyo", root);
+    loadIdentity(files("tokyo"), "tokyo", diskStore(root));
   });
 
   test("says what does not fit", async () => {
     const other = join(root, "other");
     await ca("init", "--dir", other, "--grid", "g");
     await ca("issue", "--dir", other, "--pop", "osaka", "--out", other);
-    const load = (config: GossipConfig, pop: string) => () => loadIdentity(config, pop, root);
+    const load = (config: GossipConfig, pop: string) => () =>
+      loadIdentity(config, pop, diskStore(root));
     const [certificate, key] = ["other/osaka.cert", "other/osaka.key"];
     const roots = "roots.pub";
     expect(load(files("tokyo"), "kyoto")).toThrow(/issued for another PoP than pop\.id "kyoto"/);
@@ -140,9 +146,11 @@ describe("an identity from files", async () => {
     writeFileSync(join(root, "late.pub"), spki);
     const config = gossip({ certificate: "late.cert", key: "late.key", roots: "late.pub" });
     write(-10);
-    expect(() => loadIdentity(config, "late", root)).toThrow(/ran out at .*gridpoint ca issue/);
+    expect(() => loadIdentity(config, "late", diskStore(root))).toThrow(
+      /ran out at .*gridpoint ca issue/,
+    );
     write(3_600);
-    expect(loadIdentity(config, "late", root).warnings).toEqual([
+    expect(loadIdentity(config, "late", diskStore(root)).warnings).toEqual([
       expect.stringMatching(/can be read by others/),
       expect.stringMatching(/runs out at/),
     ]);
@@ -150,10 +158,10 @@ describe("an identity from files", async () => {
 
   test("a shared key needs no file, and the log says what it means", () => {
     const config = gossip({ sharedKey: "0123456789abcdef" });
-    const identity = loadIdentity(config, "pop-1", root);
+    const identity = loadIdentity(config, "pop-1", diskStore(root));
     expect(identity.keyring.certificate(identity.certificate, 0)?.nid).toBe(nidOf("g", "pop-1"));
     expect(identity.warnings[0]).toMatch(/can speak for every PoP/);
     identity.saveEpoch(5);
-    expect(loadIdentity(config, "pop-1", root).persistedEpoch).toBe(0);
+    expect(loadIdentity(config, "pop-1", diskStore(root)).persistedEpoch).toBe(0);
   });
 });

@@ -115,6 +115,31 @@ describe("feedback", () => {
     expect(table.columns.prefillRate[0]).toBeCloseTo(4, 1);
   });
 
+  test("young endpoints that are declared alike learn together, until each is known", () => {
+    const { feedback, table, task, decision } = all;
+    const alike = table.add({ ...SPEC, id: "alike" }, 0, 1, 0);
+    const declared = table.add({ ...SPEC, id: "other", prefillTokensPerS: 9_000 }, 0, 1, 0);
+    let nowMs = 0;
+    const prefill = (row: number, tookMs: number) => {
+      const flight = feedback.started(task(), decision({ row }), nowMs);
+      nowMs += tookMs;
+      feedback.firstContent(flight, nowMs);
+      feedback.ended(flight, undefined, undefined);
+    };
+    const rate = (row = -1) => table.columns.prefillRate[row] as number;
+    prefill(0, 250);
+    expect(rate(0)).toBeLessThan(8);
+    expect(rate(alike?.row)).toBe(rate(0));
+    expect(rate(declared?.row)).toBe(9);
+    for (let i = 0; i < 60; i++) prefill(0, 250);
+    const learned = rate(alike?.row);
+    expect(learned).toBeLessThan(5);
+    // Known by itself, it teaches no more, and is not taught.
+    for (let i = 0; i < 60; i++) prefill(0, 500);
+    expect(rate(0)).toBeCloseTo(2, 1);
+    expect(rate(alike?.row)).toBe(learned);
+  });
+
   test("the busy period begins when the engine can, and counts what came through", () => {
     const { feedback, table, task, decision } = all;
     const { busySinceMs, busyTokens, rttMs, prefillRate } = table.columns;

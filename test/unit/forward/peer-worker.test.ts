@@ -35,7 +35,7 @@ const HANDOVER = {
   leftMs: 1499.7,
   endpoint: "gpu-1",
   expectedTtftMs: 12.34567,
-  others: 2,
+  elsewhereTtftMs: 512.5,
 };
 
 const task = (headers: Record<string, string>, parsed: Partial<ParsedBody> = {}): Task =>

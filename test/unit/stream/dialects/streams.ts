@@ -8,6 +8,7 @@ export const OPTIONS: WriterOptions = {
   usage: true,
   promptTokens: 12,
   version: undefined,
+  asked: {},
 };
 
 export function chat(...chunks: unknown[]): string {

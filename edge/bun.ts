@@ -1,0 +1,71 @@
+/**
+ * Gridpoint on Bun: Bun.serve, its fetch as Transport, its sockets. `gridpoint serve` takes this
+ * adapter by itself when Bun runs it.
+ */
+import type { PopConfig } from "../src/index.ts";
+import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.ts";
+import { type BunServer, BunSocket, bunSockets, upgradeBun } from "./bun-socket.ts";
+import { attachDoor, OpenSockets } from "./door-socket.ts";
+import { noLinksNow, webWays } from "./mesh-web.ts";
+import { dialNode } from "./tcp-node.ts";
+import { answer, WebExchange, type WebHost } from "./web.ts";
+
+declare const Bun: { serve(options: Record<string, unknown>): BunServer };
+
+/** Bodies are bounded by our own limit, whose error says what to do; this is far above it. */
+const BODY_BYTES_MAX = 2 ** 40;
+
+/** Bun.serve's handlers: exchanges and door sockets to the host, links to gossip. */
+export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax: number) {
+  const link = (request: Request, server: BunServer): Response => {
+    const { gossip } = host;
+    if (gossip?.started !== true) return noLinksNow();
+    return upgradeBun(server, request, new BunSocket("", (open) => gossip.accept(open)));
+  };
+  const fetch = (request: Request, server: BunServer): Promise<Response> | Response => {
+    const exchange = new WebExchange(request, {
+      remoteAddress: () => server.requestIP(request)?.address,
+      takeSocket: (terms, opened) => {
+        const attach = (open: BunSocket) => attachDoor(open, terms, opened, sockets);
+        return upgradeBun(server, request, new BunSocket(terms.protocol ?? "", attach));
+      },
+    });
+    if (exchange.path === host.gossip?.path && exchange.upgrade) return link(request, server);
+    return host.answer(exchange);
+  };
+  return { fetch, websocket: bunSockets(messageBytesMax) };
+}
+
+/** @throws IdentityError; Error with code EADDRINUSE when the port is taken */
+export async function serveBun(config: PopConfig, effects: Effects): Promise<ServedPop> {
+  const assembled = assemblePop(config, effects, { ...webWays(config), tcp: dialNode });
+  const { pop, gossip } = assembled;
+  const sockets = new OpenSockets();
+  const host: WebHost = { gossip, answer: (exchange) => answer(pop, exchange) };
+  const messageBytesMax = Math.max(gossip?.frameBytes ?? 0, config.limits.bodyBytes);
+  try {
+    const server = Bun.serve({
+      hostname: config.listen.host,
+      port: config.listen.port,
+      // Prefill and queue may be silent for longer than any time-out of a server; ours count.
+      idleTimeout: 0,
+      maxRequestBodySize: BODY_BYTES_MAX,
+      ...bunHandlers(host, sockets, messageBytesMax),
+    });
+    return {
+      url: assembled.listening(localUrl(config.listen, server.port)),
+      pop,
+      reload: (next) => pop.reload(next),
+      // Listens on while it drains: a load balancer's probe must see /readyz turn to 503.
+      drain: () => pop.drain(),
+      close: async () => {
+        await assembled.close();
+        await sockets.close();
+        await server.stop(true);
+      },
+    };
+  } catch (error) {
+    await assembled.close();
+    throw error;
+  }
+}

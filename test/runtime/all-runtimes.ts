@@ -1,0 +1,60 @@
+/**
+ * `npm run test:runtimes`: installs Bun, Deno and workerd from their platform packages, beside the
+ * checkout's own packages, and runs the black-box suites of `test/runtime` on each. One at a time,
+ * since they measure. `-- bun deno` runs some of them.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DEVIATIONS, missing, RUNTIMES, type RuntimeName } from "./runtimes.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const SUITES = [
+  "openai-client",
+  "cancel",
+  "backpressure",
+  "stream-honesty",
+  "failover",
+  "bad-input",
+].map((name) => `test/runtime/${name}.test.ts`);
+
+function vitest(files: string[], runtime: RuntimeName): boolean {
+  const line = ["run", "--config", "test/vitest.config.ts", "--no-file-parallelism", ...files];
+  const { status } = spawnSync(join(ROOT, "node_modules/.bin/vitest"), line, {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...process.env, GRIDPOINT_RUNTIME: runtime },
+  });
+  return status === 0;
+}
+
+/** The table that README shows. */
+function deviations(): string {
+  const rows = Object.entries(DEVIATIONS).flatMap(([what, by]) =>
+    Object.entries(by).map(([runtime, reason]) => `| ${what} | ${runtime} | ${reason} |`),
+  );
+  return ["| not as on Node | where | why, and what instead |", "|---|---|---|", ...rows].join(
+    "\n",
+  );
+}
+
+const args = process.argv.slice(2);
+if (args.includes("--deviations")) {
+  console.log(deviations());
+} else {
+  if (RUNTIMES.some((name) => missing(name) !== undefined)) {
+    const line = ["ci", "--no-audit", "--no-fund", "--prefix", join(ROOT, "test/runtimes")];
+    execFileSync("npm", line, { stdio: "inherit" });
+  }
+  const wanted = RUNTIMES.filter((name) => args.length === 0 || args.includes(name));
+  const failed: string[] = [];
+  if (!vitest(["test/runtime/conformance.test.ts"], "node")) failed.push("conformance");
+  for (const runtime of wanted) {
+    console.log(`\n=== ${runtime}`);
+    if (!vitest(SUITES, runtime)) failed.push(runtime);
+  }
+  console.log(
+    failed.length === 0 ? `passed: ${wanted.join(", ")}` : `FAILED: ${failed.join(", ")}`,
+  );
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}

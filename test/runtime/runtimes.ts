@@ -1,0 +1,99 @@
+/**
+ * The runtimes that these suites can start a PoP on. GRIDPOINT_RUNTIME names one; without it, Node.
+ * Bun, Deno and workerd are binaries in `test/runtimes`: `npm run test:runtimes` installs them.
+ */
+import { existsSync } from "node:fs";
+import { arch } from "node:os";
+import { fileURLToPath } from "node:url";
+
+export const RUNTIMES = ["node", "bun", "deno", "workerd"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const CLI = path("edge/cli.ts");
+const packages = path("test/runtimes/node_modules/");
+const ARM = arch() === "arm64";
+const BINARIES: Record<RuntimeName, string> = {
+  node: process.execPath,
+  bun: `${packages}@oven/bun-linux-${ARM ? "aarch64" : "x64"}/bin/bun`,
+  deno: `${packages}@deno/linux-${ARM ? "arm64" : "x64"}-glibc/deno`,
+  workerd: `${packages}@cloudflare/workerd-linux-${ARM ? "arm64" : "64"}/bin/workerd`,
+};
+
+/** The one under test in this process. */
+export const runtimeUnderTest = nameOf(process.env["GRIDPOINT_RUNTIME"] ?? "node");
+
+function nameOf(text: string): RuntimeName {
+  const name = RUNTIMES.find((one) => one === text);
+  if (name === undefined) throw new Error(`GRIDPOINT_RUNTIME is one of ${RUNTIMES.join(", ")}`);
+  return name;
+}
+
+/** Another binary than the package's: GRIDPOINT_BUN, GRIDPOINT_DENO, GRIDPOINT_WORKERD. */
+export function binaryOf(runtime: RuntimeName): string {
+  return process.env[`GRIDPOINT_${runtime.toUpperCase()}`] ?? BINARIES[runtime];
+}
+
+/** Why it cannot be tested here; undefined: it can. */
+export function missing(runtime: RuntimeName): string | undefined {
+  if (existsSync(binaryOf(runtime))) return undefined;
+  return `${runtime} is not installed: npm run test:runtimes installs it`;
+}
+
+/** `gridpoint ...args`, or another script, on a runtime that runs scripts itself. */
+export function commandLine(
+  runtime: RuntimeName,
+  args: string[],
+  script = CLI,
+): [file: string, args: string[]] {
+  const flags = { node: [], bun: [], deno: ["run", "-A", "--node-modules-dir=manual"] };
+  if (runtime === "workerd") throw new Error("workerd has no command line: startWorkerd");
+  return [binaryOf(runtime), [...flags[runtime], script, ...args]];
+}
+
+/** Bun takes its bound on concurrent requests from here, once, when it starts. */
+export const ENVIRONMENT = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65336" };
+
+/** What a runtime cannot do or does otherwise, and why: the rows of README's table. */
+export const DEVIATIONS = {
+  "cancel before a byte": {
+    workerd:
+      "your own workerd tells of a client that left only when a write fails (workerd #4185): a " +
+      "plain answer, or a request in the queue, has nothing to write; Cloudflare's tells at once",
+  },
+  "malformed HTTP": {
+    bun: "Bun's parser refuses it with a bare status and closes",
+    deno: "Deno's parser refuses it with a bare status, or closes",
+    workerd:
+      "workerd's parser refuses it with a bare status and closes; of two lengths it takes the " +
+      "chunked one and closes after it",
+  },
+  "slow reader on a socket": {
+    workerd: "workerd does not tell how much of a WebSocket is unsent; send never says false",
+  },
+  "TLS on the own port, peers.ca": {
+    bun: "a config with them is refused; NODE_EXTRA_CA_CERTS, and a proxy in front",
+    deno: "a config with them is refused; DENO_CERT, and a proxy in front",
+    workerd: "the platform's: sockets of workerd.capnp, or Cloudflare",
+  },
+  "serve --processes": {
+    bun: "Node only: run one PoP per core",
+    deno: "Node only: run one PoP per core",
+    workerd: "one object is the PoP",
+  },
+  "connect time-out": {
+    bun: "fetch does not tell when a connection stands: the first-token time-out counts",
+    deno: "fetch does not tell when a connection stands: the first-token time-out counts",
+    workerd: "fetch does not tell when a connection stands: the first-token time-out counts",
+  },
+  "slow headers": {
+    bun: "Bun.serve has no limit for headers that drip; a proxy in front has",
+    deno: "Deno.serve has no limit for headers that drip; a proxy in front has",
+    workerd: "workerd has no limit for headers that drip; a proxy in front has",
+  },
+} satisfies Record<string, Partial<Record<RuntimeName, string>>>;
+
+/** For `test.skipIf(deviation("key"))`: why the runtime under test is not held to it. */
+export function deviation(key: keyof typeof DEVIATIONS): string | undefined {
+  return (DEVIATIONS[key] as Partial<Record<RuntimeName, string>>)[runtimeUnderTest];
+}

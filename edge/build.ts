@@ -54,20 +54,29 @@ export async function buildPackage(folder: string): Promise<void> {
   chmodSync(join(folder, "edge/cli.js"), 0o755);
 }
 
-const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of
-this software and associated documentation files (the "Software"), to deal in the Software
-without restriction, including without limitation the rights to use, copy, modify, merge,
-publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to
-whom the Software is furnished to do so, subject to the following conditions:
+/** What a bundled package says of itself. */
+interface Bundled {
+  license?: string;
+  author?: string | { name: string };
+}
 
-The above copyright notice and this permission notice shall be included in all copies or
-substantial portions of the Software.
+const MIT_TERMS = `Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
-BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
-NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
-DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`;
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.`;
 
 /** The bundled packages' own licence texts, as they ask for. */
 function licenses(inputs: string[]): string {
@@ -76,21 +85,22 @@ function licenses(inputs: string[]): string {
     found.flatMap((one) => (one === null ? [] : [[one[2], one[1]] as const])),
   );
   const texts = [...packages].sort().map(([name, path]) => {
-    const files = readdirSync(join(ROOT, path));
-    const file = files.find((one) => /^licen[cs]e(\.(md|txt))?$/i.test(one));
-    const text =
-      file === undefined ? named(name, path) : readFileSync(join(ROOT, path, file), "utf8");
-    return `${name}\n\n${text.trim()}\n`;
+    return `${name}\n\n${licenseOf(name, join(ROOT, path)).trim()}\n`;
   });
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
-/** A package that names the MIT licence in its manifest and ships no copy of it. */
-function named(name: string, path: string): string {
-  const { license, author } = JSON.parse(readFileSync(join(ROOT, path, "package.json"), "utf8"));
-  if (license !== "MIT") throw new Error(`${name} is bundled and has no licence file`);
+/** The licence file, or what the manifest says where the package was published without one. */
+function licenseOf(name: string, folder: string): string {
+  const file = readdirSync(folder).find((one) => /^licen[cs]e(\.(md|txt))?$/i.test(one));
+  if (file !== undefined) return readFileSync(join(folder, file), "utf8");
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Bundled;
+  const { license, author } = manifest;
   const holder = typeof author === "string" ? author : author?.name;
-  return `MIT License\n\nCopyright (c) ${holder ?? `the authors of ${name}`}\n\n${MIT}`;
+  if (license !== "MIT" || holder === undefined) {
+    throw new Error(`${name} is bundled and has no licence file`);
+  }
+  return `MIT License\n\nCopyright (c) ${holder}\n\n${MIT_TERMS}`;
 }
 
 /** The manifest of the bundle: no scripts, no dependencies but the optional native ones. */

@@ -75,11 +75,12 @@ export interface State {
 }
 export const stateOf = (pop: ServedPop): State => pop.pop.state() as State;
 
-/** Waits until the PoP knows so many usable endpoints elsewhere. */
+/** Waits until the PoP knows so many usable endpoints elsewhere, with their load. */
 export async function knows({ pop }: Site, endpoints: number): Promise<void> {
   await eventually(`${endpoints} endpoints of others`, () => {
     const all = stateOf(pop).pops.flatMap((peer) => peer.endpoints);
-    return all.filter((one) => one.phase === "ready").length === endpoints;
+    const told = all.filter(({ phase, load }) => phase === "ready" && load.ageMs !== null);
+    return told.length === endpoints;
   });
 }
 

@@ -154,9 +154,8 @@ describe("refusals", () => {
     await eventually("b is busy", () => held.active === 1);
     await site(grid, "c", [await engine()], {}, { ...slow, priceIn: 10 });
     await knows(a, 2);
-    // A much smaller one would join the prefill that runs there.
-    const messages = [{ role: "user", content: "y".repeat(4_000) }];
-    const answer = await ask(a, {}, { messages });
+    // So small that it could join the prefill that runs there, and would be late all the same.
+    const answer = await ask(a);
     expect(said(answer)).toBe(WHOLE);
     expect(answer.route).toContain("endpoint=c/c-0");
     const known = stateOf(a.pop).pops.find(({ id }) => id === "b") as never as {
@@ -166,7 +165,7 @@ describe("refusals", () => {
     expect(known.refusals).toBe(1);
     expect(known.endpoints[0]?.queuedTokens).toBeGreaterThan(900);
     // With the truth known the next one goes there at once.
-    expect((await ask(a, {}, { messages })).route).toContain("endpoint=c/c-0");
+    expect((await ask(a)).route).toContain("endpoint=c/c-0");
     expect(stateOf(a.pop).pops.find(({ id }) => id === "b")?.refusals).toBe(1);
     holder.destroy();
   });

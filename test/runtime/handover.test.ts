@@ -154,8 +154,8 @@ describe("refusals", () => {
     await eventually("b is busy", () => held.active === 1);
     await site(grid, "c", [await engine()], {}, { ...slow, priceIn: 10 });
     await knows(a, 2);
-    // A much smaller one would join the prefill that runs there.
-    const messages = [{ role: "user", content: "y".repeat(4_000) }];
+    // So small that it meets the target on an idle engine, and too large to join what runs there.
+    const messages = [{ role: "user", content: "y".repeat(500) }];
     const answer = await ask(a, {}, { messages });
     expect(said(answer)).toBe(WHOLE);
     expect(answer.route).toContain("endpoint=c/c-0");

@@ -40,6 +40,7 @@ interface CacheReport {
   missed: number;
   gaps: number;
   replays: number;
+  replayed: number;
   replayFailures: number;
   resets: number;
   badEvents: number;
@@ -259,6 +260,7 @@ export class PopMetrics {
       ["events_received_total", "Batches of events.", ({ received }) => received],
       ["events_missed_total", "Batches that were missing in the order.", ({ missed }) => missed],
       ["event_gaps_total", "Holes in the order of batches.", ({ gaps }) => gaps],
+      ["events_replayed_total", "Batches that came by a replay.", ({ replayed }) => replayed],
       ["replays_total", "Replays asked for.", ({ replays }) => replays],
       ["replay_failures_total", "Replays without a good end.", (one) => one.replayFailures],
       ["resets_total", "Times that all was forgotten.", ({ resets }) => resets],

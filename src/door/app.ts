@@ -85,7 +85,10 @@ export function createDoor(house: House): Hono<DoorEnv> {
 
 type On = (methods: string, path: string, handler: Handler) => void;
 
-/** Paths without an id first: the first that fits is taken. */
+/**
+ * What stands where an id may stand is told apart here: two patterns for one place would make Hono
+ * leave its quick router, for all paths.
+ */
 function addResponses(house: House, on: On): void {
   const path = "/v1/responses";
   on("GET POST", path, (exchange) =>
@@ -93,19 +96,25 @@ function addResponses(house: House, on: On): void {
       ? responses.serveResponses(house, exchange, "responses")
       : responses.openResponsesSocket(house, exchange),
   );
-  on("POST", `${path}/input_tokens`, (exchange) =>
-    responses.serveResponses(house, exchange, "input-tokens"),
-  );
-  on("POST", `${path}/compact`, (exchange) => responses.compactResponse(house, exchange));
+  const verbs = new Map<string, Handler>([
+    ["input_tokens", (exchange) => responses.serveResponses(house, exchange, "input-tokens")],
+    ["compact", (exchange) => responses.compactResponse(house, exchange)],
+  ]);
   const named =
     (answer: (house: House, exchange: Exchange, id: string) => Promise<void>): Handler =>
     (exchange, c) =>
       answer(house, exchange, c.req.param("id") ?? "");
   const get = named(responses.getResponse);
   const remove = named(responses.deleteResponse);
-  on("GET DELETE", `${path}/:id`, (exchange, c) =>
-    exchange.method === "DELETE" ? remove(exchange, c) : get(exchange, c),
-  );
+  on("GET POST DELETE", `${path}/:id`, (exchange, c) => {
+    const { method } = exchange;
+    const id = c.req.param("id") ?? "";
+    const verb = verbs.get(id);
+    if (verb !== undefined && method === "POST") return verb(exchange, c);
+    if (verb !== undefined) return wrongMethod(exchange, `${path}/${id}`, ["POST"]);
+    if (method === "POST") return wrongMethod(exchange, `${path}/:id`, ["GET", "HEAD", "DELETE"]);
+    return method === "DELETE" ? remove(exchange, c) : get(exchange, c);
+  });
   on("POST", `${path}/:id/cancel`, named(responses.cancelResponse));
   on("GET", `${path}/:id/input_items`, named(responses.inputItems));
 }

@@ -114,6 +114,17 @@ function usageByParse(bytes: Uint8Array, name: string, read: UsageOf): Usage | u
   }
 }
 
+/** One or two names, on the way of every plain answer. */
+const keys = new Map<string, Uint8Array>();
+
+function keyOf(name: string): Uint8Array {
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  const key = codes(`"${name}"`);
+  keys.set(name, key);
+  return key;
+}
+
 /**
  * Usage of a whole answer that was not streamed.
  * @param bytes the JSON body of an answer
@@ -128,7 +139,7 @@ export function usageOfBody(
   name = "usage",
   parseBytesMax: number = PARSE_BYTES_MAX,
 ): Usage | undefined {
-  const key = codes(`"${name}"`);
+  const key = keyOf(name);
   const tail = Math.max(0, bytes.length - WINDOW_BYTES);
   for (let at = bytes.length - key.length; at >= tail; at--) {
     if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;

@@ -2,13 +2,16 @@
 import {
   BODY_LIMITS,
   type Fields,
+  fieldsIn,
   invalid,
   isFields,
   kindOf,
+  listIn,
   numberField,
+  textIn,
 } from "../body-fields.ts";
 import type { EmbedRequest } from "../request.ts";
-import { fieldsIn, listIn, named, textIn } from "./gemini-fields.ts";
+import { named } from "./gemini-fields.ts";
 
 const DIMENSIONS_MAX = 65_536;
 

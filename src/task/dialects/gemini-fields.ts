@@ -2,31 +2,13 @@
  * Reading protobuf's JSON: a field may be written in camelCase, as the vendor's SDKs do, or in
  * snake_case, as its documentation's curl examples do.
  */
-import { type Fields, invalid, isFields, kindOf } from "../body-fields.ts";
+import { type Fields, invalid, textIn } from "../body-fields.ts";
 
 /** The field under its camelCase name or its snake_case one. */
 export function named(fields: Fields, name: string): unknown {
   const value = fields[name];
   if (value !== undefined) return value;
   return fields[name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
-}
-
-export function fieldsIn(value: unknown, param: string): Fields | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (isFields(value)) return value;
-  throw invalid(param, `must be an object, not ${kindOf(value)}`);
-}
-
-export function listIn(value: unknown, param: string, most: number): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw invalid(param, `must be an array, not ${kindOf(value)}`);
-  if (value.length <= most) return value;
-  throw invalid(param, `must have at most ${most} entries, not ${value.length}`);
-}
-
-export function textIn(value: unknown, param: string): string {
-  if (typeof value === "string") return value;
-  throw invalid(param, `must be a string, not ${kindOf(value)}`);
 }
 
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;

@@ -8,13 +8,16 @@ import {
   BODY_LIMITS,
   booleanField,
   type Fields,
+  fieldsIn,
   invalid,
   isFields,
   kindOf,
+  listIn,
   numberField,
+  textIn,
 } from "../body-fields.ts";
 import type { InferenceRequest, Message, OutputFormat, Part } from "../request.ts";
-import { base64In, fieldsIn, jsonIn, listIn, named, textIn } from "./gemini-fields.ts";
+import { base64In, jsonIn, named } from "./gemini-fields.ts";
 import { jsonSchemaOf } from "./gemini-schema.ts";
 import { choiceOf, toolsOf } from "./gemini-tools.ts";
 

@@ -1,7 +1,16 @@
 /** Gemini's tools and how they are chosen: functions come in lists, beside the vendor's own. */
-import { BODY_LIMITS, type Fields, invalid, isFields, kindOf } from "../body-fields.ts";
+import {
+  BODY_LIMITS,
+  type Fields,
+  fieldsIn,
+  invalid,
+  isFields,
+  kindOf,
+  listIn,
+  textIn,
+} from "../body-fields.ts";
 import type { InferenceRequest, Tool, ToolChoice } from "../request.ts";
-import { fieldsIn, listIn, named, textIn } from "./gemini-fields.ts";
+import { named } from "./gemini-fields.ts";
 import { jsonSchemaOf } from "./gemini-schema.ts";
 
 export function toolsOf(value: unknown): Tool[] {

@@ -1,6 +1,6 @@
 /** Google's Gemini API: generateContent, streamGenerateContent, countTokens and embeddings. */
 import { CAPABILITY } from "../../grid/endpoint.ts";
-import { type Fields, invalid } from "../body-fields.ts";
+import { type Fields, fieldsIn, invalid } from "../body-fields.ts";
 import { readJsonBody, withoutMark } from "../json-body.ts";
 import { needsOf, requestPrompt } from "../prompt.ts";
 import { DOORS, verbOf, withPathModel } from "../route.ts";
@@ -8,7 +8,7 @@ import { replaceModels } from "../splice.ts";
 import type { ParsedBody } from "../task.ts";
 import type { Named, ParseInput, RequestDialect } from "./dialect.ts";
 import { geminiFromTexts, geminiToTexts } from "./gemini-embed.ts";
-import { fieldsIn, named } from "./gemini-fields.ts";
+import { named } from "./gemini-fields.ts";
 import { geminiFromRequest } from "./gemini-from-request.ts";
 import { geminiToRequest } from "./gemini-to-request.ts";
 

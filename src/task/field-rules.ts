@@ -88,7 +88,10 @@ function described(description: string | undefined): JsonSchema {
 
 /** @throws GridError invalid_request naming the first field that breaks its rule */
 export function checkFields(body: Fields, rules: FieldRules): void {
-  for (const name in rules) rules[name].check(body[name], name);
+  for (const name in rules) {
+    const value = body[name];
+    if (value !== undefined && value !== null) rules[name].check(value, name);
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
+const NOTHING = new Uint8Array(0);
 
 export class NodeExchange implements Exchange {
   readonly method: string;
@@ -52,34 +53,54 @@ export class NodeExchange implements Exchange {
   }
 
   body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
-    const promised = Number(this.incoming.headers["content-length"] ?? 0);
+    const { incoming } = this;
+    const promised = Number(incoming.headers["content-length"] ?? 0);
     if (promised > limitBytes) return Promise.reject(tooLarge(limitBytes));
     return new Promise((resolve, reject) => {
-      const { incoming } = this;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
-      const onData = (chunk: Buffer): void => {
-        size += chunk.byteLength;
-        if (size > limitBytes) done(tooLarge(limitBytes));
-        else chunks.push(chunk);
-      };
-      const onEnd = (): void => done(undefined);
-      const onGone = (): void => done(leftWhileSending());
-      const done = (error: GridError | undefined): void => {
-        clearTimeout(timer);
-        incoming.removeListener("data", onData);
-        incoming.removeListener("end", onEnd);
-        incoming.removeListener("error", onGone);
-        this.outgoing.removeListener("close", onGone);
-        if (error !== undefined) reject(error);
-        else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
-      };
-      incoming.on("data", onData);
-      incoming.on("end", onEnd);
-      incoming.on("error", onGone);
-      this.outgoing.on("close", onGone);
+      // A small body comes in one piece with its head, and is there once the parser has returned:
+      // no listener and no timer is needed then.
+      process.nextTick(() => {
+        if (!incoming.complete || incoming.destroyed) {
+          return this.collect(limitBytes, timeoutMs, resolve, reject);
+        }
+        const whole = (incoming.read() as Buffer | null) ?? NOTHING;
+        if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
+        else resolve(whole);
+      });
     });
+  }
+
+  private collect(
+    limitBytes: number,
+    timeoutMs: number,
+    resolve: (bytes: Uint8Array) => void,
+    reject: (error: GridError) => void,
+  ): void {
+    const { incoming, outgoing } = this;
+    if (incoming.destroyed) return reject(leftWhileSending());
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
+    const onData = (chunk: Buffer): void => {
+      size += chunk.byteLength;
+      if (size > limitBytes) done(tooLarge(limitBytes));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => done(undefined);
+    const onGone = (): void => done(leftWhileSending());
+    const done = (error: GridError | undefined): void => {
+      clearTimeout(timer);
+      incoming.removeListener("data", onData);
+      incoming.removeListener("end", onEnd);
+      incoming.removeListener("error", onGone);
+      outgoing.removeListener("close", onGone);
+      if (error !== undefined) reject(error);
+      else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+    };
+    incoming.on("data", onData);
+    incoming.on("end", onEnd);
+    incoming.on("error", onGone);
+    outgoing.on("close", onGone);
   }
 
   onGone(listener: () => void): void {

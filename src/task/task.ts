@@ -48,6 +48,8 @@ export interface Task extends ParsedBody {
   models?: string[] | undefined;
   /** Its first result was no result and it was tried elsewhere for that: once is enough. */
   resultRetried?: boolean;
+  /** Where it was sent last. */
+  sentTo?: Row;
   /** Path and query at the door, for a peer's. */
   path: string;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */

@@ -128,13 +128,15 @@ export function processReport(comparison: Comparison): string {
     median(costs.map(pick)).toFixed(digits);
   const looks = ({ hitRatio, imbalance }: Quality) =>
     `hit ratio ${hitRatio.toFixed(3)}, busiest engine / mean ${imbalance.toFixed(2)}`;
-  const per = (costs: Cost[]) =>
-    `${of(costs, ({ allUs }) => allUs)} us of CPU per plain request at ${of(costs, ({ rps }) => rps, 0)}/s`;
+  const per = (costs: Cost[]) => {
+    const [us, rps] = [of(costs, ({ allUs }) => allUs), of(costs, (cost) => cost.rps, 0)];
+    return `${us} us of CPU per plain request at ${rps}/s`;
+  };
   const busiest = of(many, ({ busiestUs, allUs }) => (100 * busiestUs) / allUs);
   return [
     `one process   ${per(one)}`,
     `${processes} processes   ${per(many)}, the busiest does ${busiest} % of the work`,
-    `${processes} processes carry ${carried.toFixed(2)} times the load of one on ${processes} cores`,
+    `carried       ${carried.toFixed(2)} times the load of one process, on ${processes} cores`,
     `decisions     one: ${looks(quality.one)}`,
     `              ${processes}: ${looks(quality.many)}`,
     `errors        ${errors}`,

@@ -73,6 +73,11 @@ export const DEVIATIONS = {
   "SIGTERM drains": {
     workerd: "no signal reaches an object: POST /grid/drain, wait for running 0, then SIGTERM",
   },
+  "a new process loses what ran": {
+    workerd:
+      "a new object gets what the old one had not begun to answer, if its body has a length of " +
+      "at most 4 MiB; without one it is lost as well",
+  },
   "hand-overs from this machine are believed": {
     workerd: "it does not tell who connects: set peers.key, or peers.open",
   },

@@ -60,8 +60,8 @@ export const DEVIATIONS = {
     workerd:
       "your own workerd hears a reset at once, but a close only when a write fails (workerd " +
       "#4185): within 50 ms in a stream that has begun, since a comment is written every 15 ms; " +
-      "timeouts.keepAliveCommentMs: 1 begins streams in prefill, too; for plain answers and the " +
-      "queue, a proxy in front that resets; Cloudflare's own tells at once",
+      "timeouts.keepAliveCommentMs: 1 begins streams in prefill, too; HAProxy with " +
+      "abortonclose in front resets, wherever the request is; Cloudflare's own tells at once",
   },
   "malformed HTTP": {
     bun: "Bun's parser refuses it with a bare status and closes",

@@ -61,8 +61,6 @@ const FAMILY: Record<Dialect, string> = {
   ...{ chat: "openai", responses: "openai", messages: "anthropic", gemini: "gemini" },
 };
 
-const VERSION = { "anthropic-version": "2026-10-21" };
-
 /** The vendors, and a PoP in front of them where one is wanted. */
 export class House {
   readonly vendors: Record<Dialect, VendorServer>;
@@ -92,8 +90,6 @@ export class House {
         ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
         ...{ engine: FAMILY[one.vendorDialect], apiKey: VENDOR_KEY },
         dialects: [one.vendorDialect],
-        // The version that tells reasoning tokens; by default the PoP asks for the first.
-        ...(one.vendorDialect === "messages" ? { headers: VERSION } : {}),
       })),
     );
     const pop = await startPop(

@@ -21,6 +21,7 @@ import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { PeersHeld } from "./pop-held.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -288,12 +289,20 @@ class RunningPop implements Pop {
     if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
   }
 
+  private heldAbroad(): PeersHeld | undefined {
+    const { fleet, transport } = this.runtime;
+    if (fleet === undefined) return undefined;
+    const { config, peers } = this;
+    return new PeersHeld({ config, transport, pops: peers.pops, limits: () => this.config.limits });
+  }
+
   private house(): House {
     return {
       auth: this.auth,
       peers: this.gate,
       sockets: this.sockets,
       responses: this.responses,
+      abroad: this.heldAbroad(),
       limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),

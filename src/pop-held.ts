@@ -1,15 +1,16 @@
 /**
- * Asking other PoPs for the responses that they hold, at their doors, as one PoP of the grid to
- * another. Part of `pop.ts`.
+ * Asking for responses that are held elsewhere: other PoPs at their doors, as one PoP of the grid
+ * to another, and the other processes of this PoP over their channel. Part of `pop.ts`.
  */
 import type { PopConfig } from "./config.ts";
-import { HELD_PATH, type HeldAbroad, holderOf, readHeld } from "./door/held-abroad.ts";
+import { HELD_PATH, type HeldAbroad, heldText, holderOf, readHeld } from "./door/held-abroad.ts";
 import { requestSmall } from "./forward/small-request.ts";
 import { writeHandover } from "./forward/workers/peer-worker.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Headers, SmallResponse, Transport } from "./grid/exchange.ts";
 import { HANDOVER_HEADER, HOPS_MAX } from "./grid/handover.ts";
-import type { HeldResponse } from "./state/response-store.ts";
+import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
+import type { HeldResponse, ResponseStore } from "./state/response-store.ts";
 import type { PopTable } from "./state/pop-table.ts";
 
 export interface HeldHost {
@@ -18,10 +19,13 @@ export interface HeldHost {
   limits(): PopConfig["limits"];
   transport: Transport;
   pops: PopTable;
+  /** The other processes of this PoP; undefined = there are none. */
+  processes: ProcessPort | undefined;
 }
 
 /** The farthest PoP answers in half a second; a client waits for this before its first token. */
 const ANSWER_MS = 3_000;
+const DROPPED = "dropped";
 const decoder = new TextDecoder();
 
 export class PeersHeld implements HeldAbroad {
@@ -36,23 +40,26 @@ export class PeersHeld implements HeldAbroad {
   }
 
   async get(tenant: string, id: string): Promise<HeldResponse | undefined> {
-    const answer = await this.ask("GET", tenant, id);
-    if (answer?.status !== 200) return undefined;
-    return readHeld(decoder.decode(answer.body));
+    if (this.isElsewhere(id)) {
+      const answer = await this.ask("GET", tenant, id);
+      return answer.status === 200 ? readHeld(decoder.decode(answer.body)) : undefined;
+    }
+    const text = await this.host.processes?.held({ tenant, id, drop: false });
+    return text ? readHeld(text) : undefined;
   }
 
   async drop(tenant: string, id: string): Promise<boolean> {
-    return (await this.ask("DELETE", tenant, id))?.status === 200;
+    if (this.isElsewhere(id)) return (await this.ask("DELETE", tenant, id)).status === 200;
+    return (await this.host.processes?.held({ tenant, id, drop: true })) === DROPPED;
   }
 
-  /** Undefined: the id names no other PoP. */
-  private async ask(
-    method: "GET" | "DELETE",
-    tenant: string,
-    id: string,
-  ): Promise<SmallResponse | undefined> {
+  private isElsewhere(id: string): boolean {
     const holder = holderOf(id);
-    if (holder === undefined || holder === this.pop) return undefined;
+    return holder !== undefined && holder !== this.pop;
+  }
+
+  private async ask(method: "GET" | "DELETE", tenant: string, id: string): Promise<SmallResponse> {
+    const holder = holderOf(id) ?? "";
     const url = this.host.pops.get(holder)?.url ?? "";
     if (!URL.canParse(url)) throw unreachable(id, holder, "is not in this grid now");
     const { origin, pathname } = new URL(url);
@@ -80,6 +87,13 @@ export class PeersHeld implements HeldAbroad {
     });
     return headers;
   }
+}
+
+/** What this process says to another one that asks. */
+export function heldHere(store: ResponseStore, { tenant, id, drop }: HeldQuestion): string {
+  if (drop) return store.drop(tenant, id) ? DROPPED : "";
+  const held = store.get(tenant, id);
+  return held === undefined ? "" : heldText(held);
 }
 
 function unreachable(id: string, holder: string, why: string): GridError {

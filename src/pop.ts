@@ -15,13 +15,13 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
-import type { ProcessPort } from "./grid/processes.ts";
+import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
-import { PeersHeld } from "./pop-held.ts";
+import { heldHere, PeersHeld } from "./pop-held.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -72,6 +72,8 @@ export interface Pop {
   state(): unknown;
   /** Prometheus text of this process alone. */
   metrics(): string;
+  /** A held response of this process, for another process of the PoP; "" = it holds none such. */
+  held(question: HeldQuestion): string;
 }
 
 /** Deadlines are looked at this often: their grain. */
@@ -220,6 +222,10 @@ class RunningPop implements Pop {
     return this.counters.render();
   }
 
+  held(question: HeldQuestion): string {
+    return heldHere(this.responses, question);
+  }
+
   state(): unknown {
     return popState(this.view(), this.runtime.clock());
   }
@@ -290,10 +296,12 @@ class RunningPop implements Pop {
   }
 
   private heldAbroad(): PeersHeld | undefined {
-    const { fleet, transport } = this.runtime;
-    if (fleet === undefined) return undefined;
+    const { fleet, transport, processes } = this.runtime;
+    if (fleet === undefined && processes === undefined) return undefined;
     const { config, peers } = this;
-    return new PeersHeld({ config, transport, pops: peers.pops, limits: () => this.config.limits });
+    const { pops } = peers;
+    const limits = () => this.config.limits;
+    return new PeersHeld({ config, transport, pops, processes, limits });
   }
 
   private house(): House {

@@ -13,12 +13,12 @@ import { replyJson } from "./reply.ts";
 
 export const HELD_PATH = "/grid/responses";
 
-/** What other PoPs hold, as the door asks for it. */
+/** What other PoPs, and other processes of this one, hold, as the door asks for it. */
 export interface HeldAbroad {
   /** This PoP, as the ids of its responses name it. */
   readonly pop: string;
   /**
-   * Undefined = nobody else holds it, or not any more.
+   * From the PoP that the id names. Undefined = nobody else holds it, or not any more.
    * @throws GridError previous_response_not_found: the holder cannot be asked
    */
   get(tenant: string, id: string): Promise<HeldResponse | undefined>;
@@ -73,17 +73,22 @@ export async function findHeld(
 }
 
 /** `GET` and `DELETE /grid/responses/{id}`: for the PoPs of this grid. */
-export function serveHeld(house: House, exchange: Exchange, id: string): void {
+export async function serveHeld(house: House, exchange: Exchange, id: string): Promise<void> {
   const peer = house.peers.caller(exchange);
   const { method, path } = exchange;
   if (peer === undefined) {
     const message = `Nothing is at ${method} ${path.slice(0, 200)}. See GET /v1/responses/{id}.`;
     throw new GridError("not_found", message);
   }
+  const { responses } = house;
+  const { tenant } = peer;
+  // Another process of this PoP may hold it; who is asked for a third PoP's does not ask on.
+  const abroad = holderOf(id) === house.abroad?.pop ? house.abroad : undefined;
   if (method === "DELETE") {
-    return replyJson(exchange, 200, { deleted: house.responses.drop(peer.tenant, id) });
+    const deleted = responses.drop(tenant, id) || ((await abroad?.drop(tenant, id)) ?? false);
+    return replyJson(exchange, 200, { deleted });
   }
-  const held = house.responses.get(peer.tenant, id);
+  const held = await findHeld(responses, abroad, tenant, id);
   if (held === undefined) throw new GridError("not_found", "It is not held here (any more).");
   replyJson(exchange, 200, JSON.parse(heldText(held)));
 }

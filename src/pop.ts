@@ -7,7 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
-import { Sockets } from "./door/sockets.ts";
+import { SOCKET_DOORS, Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -126,7 +126,7 @@ class RunningPop implements Pop {
     this.sessions = new SessionTable({ max, ttlMs, clock });
     const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
     const queued = () => this.stages.queue.length;
-    this.counters = new PopMetrics(this.table, this.kernel, queued, cache);
+    this.counters = new PopMetrics(this.table, this.kernel, queued, cache, this.doorReading());
     this.auth = new Authenticator(config.auth);
     this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
     this.responses = new ResponseStore({ ...config.responses, clock });
@@ -293,6 +293,13 @@ class RunningPop implements Pop {
   private phaseSaid(row: number): void {
     const nowMs = this.runtime.clock();
     if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
+  }
+
+  private doorReading() {
+    return {
+      sockets: () => SOCKET_DOORS.map((door) => ({ door, ...this.sockets.count(door) })),
+      held: () => ({ responses: this.responses.size, bytes: this.responses.bytes }),
+    };
   }
 
   private heldAbroad(): PeersHeld | undefined {

@@ -38,6 +38,7 @@ interface Lane {
 }
 
 export class ResponsesSession extends SocketSession {
+  readonly door = "responses";
   private readonly house: House;
   private readonly caller: Caller;
   private readonly headers: Headers;

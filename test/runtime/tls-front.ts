@@ -1,4 +1,4 @@
-/** TLS that ends in front of a PoP, as at a load balancer: OpenAI's Realtime client speaks wss alone. */
+/** TLS that ends in front of a PoP, as at a load balancer: the Realtime client speaks wss alone. */
 import { connect, type Socket } from "node:net";
 import { createServer, type Server } from "node:tls";
 import { selfSigned } from "./self-signed.ts";

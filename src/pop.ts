@@ -7,7 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
-import { Sockets } from "./door/sockets.ts";
+import { SOCKET_DOORS, Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -15,12 +15,13 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
-import type { ProcessPort } from "./grid/processes.ts";
+import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { heldHere, PeersHeld } from "./pop-held.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -71,6 +72,8 @@ export interface Pop {
   state(): unknown;
   /** Prometheus text of this process alone. */
   metrics(): string;
+  /** A held response of this process, for another process of the PoP; "" = it holds none such. */
+  held(question: HeldQuestion): string;
 }
 
 /** Deadlines are looked at this often: their grain. */
@@ -123,7 +126,7 @@ class RunningPop implements Pop {
     this.sessions = new SessionTable({ max, ttlMs, clock });
     const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
     const queued = () => this.stages.queue.length;
-    this.counters = new PopMetrics(this.table, this.kernel, queued, cache);
+    this.counters = new PopMetrics(this.table, this.kernel, queued, cache, this.doorReading());
     this.auth = new Authenticator(config.auth);
     this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
     this.responses = new ResponseStore({ ...config.responses, clock });
@@ -219,6 +222,10 @@ class RunningPop implements Pop {
     return this.counters.render();
   }
 
+  held(question: HeldQuestion): string {
+    return heldHere(this.responses, question);
+  }
+
   state(): unknown {
     return popState(this.view(), this.runtime.clock());
   }
@@ -288,12 +295,29 @@ class RunningPop implements Pop {
     if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
   }
 
+  private doorReading() {
+    return {
+      sockets: () => SOCKET_DOORS.map((door) => ({ door, ...this.sockets.count(door) })),
+      held: () => ({ responses: this.responses.size, bytes: this.responses.bytes }),
+    };
+  }
+
+  private heldAbroad(): PeersHeld | undefined {
+    const { fleet, transport, processes } = this.runtime;
+    if (fleet === undefined && processes === undefined) return undefined;
+    const { config, peers } = this;
+    const { pops } = peers;
+    const limits = () => this.config.limits;
+    return new PeersHeld({ config, transport, pops, processes, limits });
+  }
+
   private house(): House {
     return {
       auth: this.auth,
       peers: this.gate,
       sockets: this.sockets,
       responses: this.responses,
+      abroad: this.heldAbroad(),
       limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),

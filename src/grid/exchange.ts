@@ -44,12 +44,14 @@ export interface Exchange {
 export interface OutRequest {
   /** Scheme, host and port: `http://127.0.0.1:8000`. */
   origin: string;
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "DELETE";
   path: string;
   headers: Headers;
   body?: Uint8Array;
   /** 0 = the transport's default. */
   connectTimeoutMs?: Millis;
+  /** It went there just before and found a stale connection: that is no excuse twice. */
+  again?: boolean;
 }
 
 /** Called in the order onHead, onData*, then exactly one of onEnd or onError. */

@@ -5,11 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   eventually,
   inFlight,
+  metric,
   popState,
   type ServerProcess,
   startEngine,
   startPop,
 } from "./pop-process.ts";
+import { deviation } from "./runtimes.ts";
 import { type Event, SocketClient } from "./socket-client.ts";
 
 const LONG = "The harbour closes at nine. ".repeat(120);
@@ -207,7 +209,9 @@ describe("what is wrong", () => {
     }
     expect(performance.now() - startMs).toBeLessThan(5_000);
     // More than the system's buffers hold: what is left waits at the engine.
-    expect((await popState(pop)).running).toBeGreaterThan(0);
+    if (deviation("slow reader on a socket") === undefined) {
+      expect((await popState(pop)).running).toBeGreaterThan(0);
+    }
     lazy.socket.resume();
     const done: Event[] = [];
     while (done.length < 9) done.push((await lazy.until(ended)).at(-1) as Event);
@@ -215,6 +219,38 @@ describe("what is wrong", () => {
     lazy.socket.close();
     other.socket.close();
   });
+});
+
+test("/metrics tells of sockets by door and of what is held", async () => {
+  const endpoints = [{ id: "e0", url: engines[0].base, engine: "vllm" }];
+  const own = await startPop({ endpoints });
+  try {
+    const value = async (name: string): Promise<number> => {
+      const line = (await own.text("/metrics")).split("\n").find((one) => one.startsWith(name));
+      return Number(line?.slice(name.length));
+    };
+    const url = own.base;
+    const sockets = await Promise.all([
+      SocketClient.open(`${url}/v1/responses`),
+      SocketClient.open(`${url}/v1/responses`),
+      SocketClient.open(`${url}/v1/realtime?model=m`),
+    ]);
+    expect(await value('gridpoint_sockets{door="responses"} ')).toBe(2);
+    expect(await value('gridpoint_sockets{door="realtime"} ')).toBe(1);
+    expect(await value("gridpoint_held_responses ")).toBe(0);
+    sockets[0].send(create({ store: true }));
+    await sockets[0].type("response.completed");
+    expect(await value("gridpoint_held_responses ")).toBe(1);
+    expect(await value("gridpoint_held_responses_bytes ")).toBeGreaterThan(1_000);
+    for (const { socket } of sockets) socket.close();
+    await eventually("all are closed", async () => (await metric(own, "gridpoint_sockets")) === 0);
+    expect(await value('gridpoint_sockets_opened_total{door="responses"} ')).toBe(2);
+    expect(await value('gridpoint_sockets_opened_total{door="realtime"} ')).toBe(1);
+    // Stored ones outlive their socket.
+    expect(await value("gridpoint_held_responses ")).toBe(1);
+  } finally {
+    await own.stop();
+  }
 });
 
 describe("an end", () => {
@@ -246,7 +282,10 @@ describe("an end", () => {
     const [busy, idle] = [await SocketClient.open(url), await SocketClient.open(url)];
     busy.send(create({ model: "slow", max_output_tokens: 30 }));
     await busy.type("response.output_text.delta");
-    const stopped = own.kill("SIGTERM");
+    const stopped =
+      deviation("SIGTERM drains") === undefined
+        ? own.kill("SIGTERM")
+        : own.json("/grid/drain", { method: "POST" });
     expect((await idle.end()).code).toBe(1012);
     busy.send(create());
     const [refused, done] = [await busy.type("error"), await busy.until(ended)];
@@ -254,6 +293,7 @@ describe("an end", () => {
     expect(done.at(-1)?.type).toMatch(/completed|incomplete/);
     expect((await busy.end()).code).toBe(1012);
     await stopped;
+    await own.stop();
     expect(await popState(pop)).toMatchObject({ running: 0 });
   });
 });

@@ -11,6 +11,7 @@ import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
 const NOTHING = new Uint8Array(0);
+const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
 export class NodeExchange implements Exchange {
   readonly method: string;
@@ -22,6 +23,8 @@ export class NodeExchange implements Exchange {
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private ended = false;
+  /** The answer is chunked (RFC 9112, 7.1), and the chunks are framed here. */
+  private framed = false;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade) {
     this.incoming = incoming;
@@ -109,11 +112,17 @@ export class NodeExchange implements Exchange {
   }
 
   head(status: number, headers: Headers): void {
-    if (!this.closed) this.outgoing.writeHead(status, headers);
+    if (this.closed) return;
+    const { outgoing } = this;
+    outgoing.writeHead(status, headers);
+    // Node would write four pieces per chunk; framed here, a token is one.
+    this.framed = outgoing.chunkedEncoding;
+    outgoing.chunkedEncoding = false;
   }
 
   write(chunk: Uint8Array): boolean {
-    return this.closed || this.outgoing.write(chunk);
+    if (this.closed || chunk.byteLength === 0) return true;
+    return this.outgoing.write(this.framed ? frameOf(chunk, NOTHING) : chunk);
   }
 
   onDrain(listener: () => void): void {
@@ -124,7 +133,8 @@ export class NodeExchange implements Exchange {
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
     this.ended = true;
-    if (chunk === undefined) this.outgoing.end();
+    if (this.framed) this.outgoing.end(frameOf(chunk ?? NOTHING, LAST_CHUNK));
+    else if (chunk === undefined) this.outgoing.end();
     else this.outgoing.end(chunk);
     if (!this.incoming.complete) this.linger();
   }
@@ -156,6 +166,21 @@ export class NodeExchange implements Exchange {
       this.goneListener?.();
     }
   };
+}
+
+/** Bytes as a chunk of their own, if there are any, with what follows it. */
+function frameOf(bytes: Uint8Array, behind: Uint8Array): Uint8Array {
+  if (bytes.byteLength === 0) return behind;
+  const size = `${bytes.byteLength.toString(16)}\r\n`;
+  const from = size.length;
+  const to = from + bytes.byteLength;
+  const frame = Buffer.allocUnsafe(to + 2 + behind.byteLength);
+  frame.write(size, "latin1");
+  frame.set(bytes, from);
+  frame[to] = 0x0d;
+  frame[to + 1] = 0x0a;
+  frame.set(behind, to + 2);
+  return frame;
 }
 
 /** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */

@@ -5,7 +5,7 @@ const root = new URL("..", import.meta.url).pathname;
 // They hold milliseconds against a bound, or load a PoP as far as it goes: two at a time.
 const TIMED = [
   "test/runtime/{backpressure,bad-input,burst,cancel,conformance,grid}.test.ts",
-  "test/runtime/{handover,processes,session,smoke}.test.ts",
+  "test/runtime/{handover,llama,processes,session,smoke}.test.ts",
   "test/unit/stream/result-check.test.ts",
 ];
 // They need packages of their own: npm run test:sdk.

@@ -3,7 +3,7 @@
  * arrays over it never detach. Every block starts at a multiple of 64 (one cache line).
  *
  *     ┌─ blocks of one decision ────────────────────────────────────────────────────────────┐
- *     │ ask u32[16] │ ask f64[8] │ regions u32[8] │ tried i32[8] │ weights f64[16]          │
+ *     │ ask u32[16] │ ask f64[8] │ regions u32[8] │ tried i32[64] │ weights f64[16]         │
  *     │ result u32[32] │ result f64[8]                                                      │
  *     ├─ columns: one array per fact, one element per endpoint row ─────────────────────────┤
  *     │ inUse u8[rows] │ tier u8[rows] │ … │ capabilities u32[rows] │ … │ trust f64[rows]   │
@@ -122,7 +122,7 @@ export function layout(rowCount: u32, bytesPerChunk: u32, chunks: u32): void {
   askWords = place(16 * 4);
   askNumbers = place(8 * 8);
   regionSet = place(8 * 4);
-  triedRows = place(8 * 4);
+  triedRows = place(64 * 4);
   weights = place(16 * 8);
   resultWords = place(32 * 4);
   resultNumbers = place(8 * 8);

@@ -47,7 +47,7 @@ export function transportError(
   const where = `${request.method} ${request.origin}${request.path}`;
   const seen = byteSeen ? "after the response had begun" : "before any byte of the response";
   const message = started ? `${where} broke ${seen}: ${what}` : `${where} not sent: ${what}`;
-  const stale = kind === "disconnected" && reused && !byteSeen;
+  const stale = kind === "disconnected" && reused && !byteSeen && request.again !== true;
   return new GridError(kind, message, { cause: error, retry: stale ? "same" : undefined });
 }
 

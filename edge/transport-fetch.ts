@@ -49,8 +49,8 @@ class FetchCall implements OutCall {
     this.reused = reused;
   }
 
-  /** True: it came to its end, and its connection can carry another. */
-  async run(fetcher: Fetch): Promise<boolean> {
+  /** @param ended it came to its end, and its connection can carry another */
+  async run(fetcher: Fetch, ended: () => void): Promise<void> {
     try {
       const { origin, path, method, headers, body } = this.request;
       const response = await fetcher(origin + path, {
@@ -60,17 +60,16 @@ class FetchCall implements OutCall {
         redirect: "manual",
         signal: this.controller.signal,
       });
-      if (this.done) return false;
+      if (this.done) return;
       this.headSeen = true;
       this.out.onHead(response.status, headersOf(response));
       if (response.body !== null) await this.pump(response.body.getReader());
-      if (this.done) return false;
+      if (this.done) return;
       this.done = true;
+      ended();
       this.out.onEnd();
-      return true;
     } catch (error) {
       this.fail(error);
-      return false;
     }
   }
 
@@ -131,10 +130,14 @@ export class FetchTransport implements Transport {
     const call = new FetchCall(request, handler, this.kept.has(origin));
     const fetcher = this.closed ? refuse : this.fetcher;
     this.calls.add(call);
-    void call.run(fetcher).then((ended) => {
+    let ended = false;
+    const keep = (): void => {
+      ended = true;
+      this.kept.add(origin);
+    };
+    void call.run(fetcher, keep).then(() => {
       this.calls.delete(call);
-      if (ended) this.kept.add(origin);
-      else this.kept.delete(origin);
+      if (!ended) this.kept.delete(origin);
     });
     return call;
   }

@@ -24,7 +24,6 @@ import { type Environment, fillFromEnvironment, type Problem } from "./environme
 import type { LogLevel } from "./grid/effects.ts";
 import { type EndpointSpec, type Tier, TIERS } from "./grid/endpoint.ts";
 import type { KernelOptions, Weights } from "./kernel/kernel.ts";
-import { TRIED_MAX } from "./kernel/kernel.ts";
 import { DEFAULT_WEIGHTS } from "./kernel/weights.ts";
 import * as knob from "./knob.ts";
 
@@ -159,8 +158,8 @@ const Limits = knob.sectionOr({
   sessions: knob.count("sessions", 1, 10_000_000, 100_000),
   // An engine has evicted an idle conversation's KV cache long before half an hour.
   sessionTtlMs: knob.count("ms", 1, 7 * 24 * HOUR, 30 * MINUTE),
-  // Other endpoints tried before the first content. The kernel's mask of tried ones bounds it.
-  retries: knob.count("retries", 0, TRIED_MAX, 3),
+  // Other endpoints tried before the first content.
+  retries: knob.count("retries", 0, 8, 3),
 });
 
 const Timeouts = knob.sectionOr({

@@ -111,11 +111,11 @@ export class PeerRoster implements FleetListener {
 
   /**
    * What was tried, with everything behind the same door: a PoP that refused or is gone would say
-   * the same again for each of its endpoints.
+   * the same again for each of its endpoints. Those tried come first, should there be too many.
    */
   withSiblings(tried: readonly Row[]): readonly Row[] {
     if (!tried.some((row) => this.pops.at(row) !== undefined)) return tried;
-    return [...new Set(tried.flatMap((row) => [row, ...this.siblings(row)]))];
+    return [...new Set([...tried, ...tried.flatMap((row) => this.siblings(row))])];
   }
 
   /**

@@ -155,6 +155,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   ): Flight | Promise<Flight> {
     const nowMs = this.clock();
     task.tried = tried;
+    task.promisedTtftMs = undefined;
     this.aliases.pick(task, tried);
     const turn = this.queue.turn(task, tried, nowMs, onWait);
     if (turn instanceof Promise) task.queuedSinceMs = nowMs;
@@ -293,6 +294,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       firstContent: (nowMs) => {
         this.feedback.firstContent(flight, nowMs);
         this.parts.metrics.firstContent(flight, nowMs);
+        this.queue.firstContent(flight.task, nowMs);
         this.queue.wake(nowMs);
       },
     });

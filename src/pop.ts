@@ -80,6 +80,8 @@ export interface Pop {
 const TICK_MS = 20;
 /** Every how many ticks waiting requests are looked at and slow values are computed. */
 const QUEUE_TICKS = 5;
+/** Every how many ticks the loads that came from other PoPs are taken. */
+const SETTLE_TICKS = 2;
 const SURVEY_TICKS = 10;
 const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
@@ -227,6 +229,7 @@ class RunningPop implements Pop {
   }
 
   state(): unknown {
+    this.runtime.fleet?.settle?.();
     return popState(this.view(), this.runtime.clock());
   }
 
@@ -275,6 +278,7 @@ class RunningPop implements Pop {
     this.stages.sweep(nowMs);
     this.books?.tick();
     this.kv.tick(nowMs);
+    if (this.ticks % SETTLE_TICKS === 0) this.runtime.fleet?.settle?.();
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);

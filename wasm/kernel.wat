@@ -8682,21 +8682,21 @@
   global.set $columns/top
   i32.const 1152
   global.set $columns/regionSet
-  i32.const 1280
+  i32.const 1472
   global.set $columns/top
   i32.const 1216
   global.set $columns/triedRows
-  i32.const 1408
-  global.set $columns/top
-  i32.const 1280
-  global.set $columns/weights
-  i32.const 1536
-  global.set $columns/top
-  i32.const 1408
-  global.set $columns/resultWords
   i32.const 1600
   global.set $columns/top
-  i32.const 1536
+  i32.const 1472
+  global.set $columns/weights
+  i32.const 1728
+  global.set $columns/top
+  i32.const 1600
+  global.set $columns/resultWords
+  i32.const 1792
+  global.set $columns/top
+  i32.const 1728
   global.set $columns/resultNumbers
   global.get $columns/rows
   i32.const 127
@@ -8704,10 +8704,10 @@
   i32.const -64
   i32.and
   local.tee $0
-  i32.const 1600
+  i32.const 1792
   i32.add
   global.set $columns/top
-  i32.const 1600
+  i32.const 1792
   global.set $columns/inUse
   global.get $columns/top
   global.get $columns/top

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { emptyRound, measure, PHASES } from "./measure.ts";
 import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
+import { compareProcesses, processReport } from "./processes.ts";
 import { machineReport, personReport, type Results } from "./report.ts";
 import { startTargets, startUpstream, type Target } from "./targets.ts";
 
@@ -50,6 +51,7 @@ function failuresOf(all: Results[]): string[] {
 }
 
 async function run(options: Options): Promise<number> {
+  if (options.processes > 1) return await runProcesses(options);
   const folder = mkdtempSync(join(tmpdir(), "gridpoint-bench-"));
   const upstream = await startUpstream();
   let targets: Target[] = [];
@@ -65,6 +67,12 @@ async function run(options: Options): Promise<number> {
     await upstream.running.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function runProcesses(options: Options): Promise<number> {
+  const comparison = await compareProcesses(options);
+  console.log(options.json ? JSON.stringify(comparison, null, 2) : processReport(comparison));
+  return comparison.errors === 0 ? 0 : 1;
 }
 
 try {

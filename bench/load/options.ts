@@ -9,7 +9,7 @@ export interface Options {
   targets: TargetName[];
   /** Those that gridpoint is measured on, each a row of its own. */
   runtimes: RuntimeName[];
-  /** Of gridpoint on Node. */
+  /** Above 1: only gridpoint on Node, with so many processes beside one. */
   processes: number;
   /** Seconds per phase. */
   durationS: number;
@@ -35,7 +35,8 @@ export const USAGE = `npm run bench:load -- [options]
 
   --targets LIST   of ${TARGETS.join(",")} (default: all that are installed)
   --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
-  --processes N    gridpoint on Node with N processes on one port, 1..64 (1)
+  --processes N    instead of all this: N processes on one port beside one, and what N carry,
+                   2..64
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)

@@ -20,20 +20,27 @@ function tree(pid: number): number[] {
   return found;
 }
 
-/** User and system time of all threads of the process tree so far, in microseconds. */
-export function cpuUs(pid: number): number {
-  let ticks = 0;
+/** User and system time of all threads so far, in microseconds, of each process of the tree. */
+export function cpuUsEach(pid: number): Map<number, number> {
+  const each = new Map<number, number>();
   for (const one of tree(pid)) {
     try {
       const stat = readFileSync(`/proc/${one}/stat`, "utf8");
       // The command name may hold spaces: fields count from behind its closing bracket.
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
+      each.set(one, (Number(fields[11]) + Number(fields[12])) * TICK_US);
     } catch {
       // It ended while we looked.
     }
   }
-  return ticks * TICK_US;
+  return each;
+}
+
+/** The same of all of them together. */
+export function cpuUs(pid: number): number {
+  let sum = 0;
+  for (const us of cpuUsEach(pid).values()) sum += us;
+  return sum;
 }
 
 /** Resident memory of the process tree, in MiB. */

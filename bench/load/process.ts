@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { connect, createServer } from "node:net";
 
-const READY_MS = 10_000;
+const READY_MS = 30_000;
 const MOST_OUTPUT = 16_384;
 
 export interface Running {

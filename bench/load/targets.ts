@@ -67,7 +67,7 @@ const startDirect: Start = async ({ upstream }) => ({
 });
 
 /** The PoP's config for the bench: nothing may be held back, no limit may bite. */
-const gridpointConfig = (upstream: string): Record<string, unknown> => ({
+export const gridpointConfig = (upstream: string): Record<string, unknown> => ({
   pop: { id: "bench", tier: "edge", region: "bench" },
   listen: { host: "127.0.0.1", port: 0 },
   endpoints: [
@@ -83,26 +83,48 @@ const gridpointConfig = (upstream: string): Record<string, unknown> => ({
   ],
 });
 
-async function launchGridpoint(
-  options: Options,
+type Launched = { running: Running; base: string };
+
+async function launchWorkerd(config: Record<string, unknown>, folder: string): Promise<Launched> {
+  const port = await freePort();
+  const { file, args, env } = await workerdCommand(config, port, folder);
+  const running = launch(file, args, env);
+  await until(running, "gridpoint on workerd", () => accepts(port));
+  return { running, base: `http://127.0.0.1:${port}` };
+}
+
+/** A PoP that is ready. @param node the Node that runs it, where the runtime is Node */
+export async function launchGridpoint(
+  config: Record<string, unknown>,
   folder: string,
-  upstream: string,
   runtime: RuntimeName,
-): Promise<{ running: Running; base: string }> {
-  const config = gridpointConfig(upstream);
-  if (runtime === "workerd") {
-    const port = await freePort();
-    const { file, args, env } = await workerdCommand(config, port, folder);
-    const running = launch(file, args, env);
-    await until(running, "gridpoint on workerd", () => accepts(port));
-    return { running, base: `http://127.0.0.1:${port}` };
-  }
+  node: string,
+  processes = 1,
+): Promise<Launched> {
+  const launched =
+    runtime === "workerd"
+      ? await launchWorkerd(config, folder)
+      : await launchServe(config, folder, runtime, node, processes);
+  await until(launched.running, "gridpoint", async () => {
+    const ready = await fetch(`${launched.base}/readyz`);
+    await ready.arrayBuffer();
+    return ready.ok ? true : undefined;
+  });
+  return launched;
+}
+
+async function launchServe(
+  config: Record<string, unknown>,
+  folder: string,
+  runtime: RuntimeName,
+  node: string,
+  processes: number,
+): Promise<Launched> {
   const path = join(folder, "gridpoint.json");
   writeFileSync(path, JSON.stringify(config));
-  const many = runtime === "node" && options.processes > 1;
-  const more = many ? ["--processes", String(options.processes)] : [];
+  const more = processes > 1 ? ["--processes", String(processes)] : [];
   const [file, args] = commandLine(runtime, ["serve", "--config", path, ...more]);
-  const running = launch(runtime === "node" ? options.node : file, args, ENVIRONMENT);
+  const running = launch(runtime === "node" ? node : file, args, ENVIRONMENT);
   const base = await until(running, "gridpoint", () => announced(running));
   return { running, base };
 }
@@ -116,12 +138,8 @@ async function startGridpoint(
     console.error(reason);
     return undefined;
   }
-  const { running, base } = await launchGridpoint(options, folder, upstream, runtime);
-  await until(running, "gridpoint", async () => {
-    const ready = await fetch(`${base}/readyz`);
-    await ready.arrayBuffer();
-    return ready.ok ? true : undefined;
-  });
+  const config = gridpointConfig(upstream);
+  const { running, base } = await launchGridpoint(config, folder, runtime, options.node);
   const name = runtime === "node" ? "gridpoint" : `gridpoint-${runtime}`;
   const command = runtime === "node" ? options.node : binaryOf(runtime);
   const version = `${runtime} ${versionOf(command, ["--version"]) ?? "?"}`;

@@ -31,6 +31,7 @@ export const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | 
   maxCostUsd: Number.POSITIVE_INFINITY,
   slice: undefined,
   queuedSinceMs: 0,
+  promisedTtftMs: undefined,
   tried: [],
   handover: undefined,
   promptBytes: 0,

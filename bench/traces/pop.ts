@@ -327,6 +327,7 @@ export class BenchPop implements QueueHost<Flight> {
   private firstContent(flight: Flight, nowMs: number): void {
     this.calibration.first(flight, nowMs);
     this.feedback.firstContent(flight, nowMs);
+    this.queue.firstContent(flight.task, nowMs);
   }
 
   private send(flight: Flight, journey: Journey, upstream: Upstream | undefined): void {

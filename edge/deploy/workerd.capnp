@@ -34,7 +34,8 @@ const gridpoint :Workerd.Worker = (
     (name = "POP_KEY", fromEnvironment = "POP_KEY"),
     (name = "POP_CERTIFICATE", fromEnvironment = "POP_CERTIFICATE"),
     (name = "GRID_ROOTS", fromEnvironment = "GRID_ROOTS"),
-    # workerd by itself learns of a client that left only from a write that fails, so it writes.
+    # workerd by itself learns of a client that left only from a reset or a write that fails, so it
+    # writes. HAProxy with "option abortonclose" in front resets, also where nothing can be written.
     (name = "GRIDPOINT_HEARTBEAT_MS", text = "15"),
   ],
 );

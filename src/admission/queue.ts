@@ -13,6 +13,7 @@ import { GridError } from "../grid/errors.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
 import { PRIORITIES, type Task } from "../task/task.ts";
 import { passedBelow, type Waiting, WaitingOrder } from "./order.ts";
+import { Promises } from "./promise.ts";
 
 /** Waiting requests that a wake decides anew in turns, and as many again that seem to be next. */
 const DECISIONS_PER_WAKE = 32;
@@ -92,6 +93,7 @@ export class WaitQueue<Flight> {
   private readonly host: QueueHost<Flight>;
   private limits: QueueLimits;
   private readonly order: WaitingOrder;
+  private readonly promises = new Promises();
   /** In the order of the last wake. */
   private tickets: Ticket<Flight>[] = [];
   private readonly lengths = PRIORITIES.map(() => 0);
@@ -152,6 +154,11 @@ export class WaitQueue<Flight> {
     ticket.place(decision, this.round);
     this.order.writeKey(ticket, this.tickets, nowMs);
     return this.enter(ticket, 0, nowMs, onWait);
+  }
+
+  /** One that waited here has its first token: how far to trust predictions is learned. */
+  firstContent(task: Task, nowMs: Millis): void {
+    this.promises.kept(task, nowMs);
   }
 
   /**
@@ -245,7 +252,7 @@ export class WaitQueue<Flight> {
 
   /** @throws GridError when it would be too late here, or finds no room */
   private check(task: Task, decision: Decision, nowMs: Millis): void {
-    const late = tooLate(task, decision, nowMs);
+    const late = this.promises.tooLate(task, decision, nowMs);
     if (late !== undefined) throw late;
     const { queueLength, queueBytes } = this.limits;
     const fits = (this.lengths[classOf(task)] as number) < queueLength;
@@ -371,23 +378,6 @@ function placeOf(tickets: readonly Waiting[], key: number): number {
     else high = middle;
   }
   return low;
-}
-
-/** Predictions err by some per cent (p99 2,011 ms for a target of 2,000): late is worse than no. */
-const TARGET_SHARE = 0.95;
-
-/** An interactive request is in time or refused at once: nobody waits for it any more later on. */
-function tooLate(task: Task, { ttftMs }: Decision, nowMs: Millis): GridError | undefined {
-  const firstTokenMs = nowMs - task.arrivedMs + ttftMs;
-  const latestMs = task.sloTtftMs * TARGET_SHARE;
-  if (task.priority !== "interactive" || firstTokenMs <= latestMs) return undefined;
-  return new GridError(
-    "saturated",
-    `All endpoints are busy: its first token would take about ${Math.round(firstTokenMs)} ms, ` +
-      `more than its target of ${task.sloTtftMs} has room for. Retry after the time in ` +
-      "Retry-After, raise x-grid-slo-ttft-ms, or lower x-grid-priority to wait for it.",
-    { retryAfterS: Math.max(Math.ceil((firstTokenMs - latestMs) / 1000), 1) },
-  );
 }
 
 /** `model 2, region 1` for messages: how many endpoints fell to which rule. */

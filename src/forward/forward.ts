@@ -107,6 +107,10 @@ export class Attempt implements RelayHost, Deadline {
       const request = this.request();
       if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
+      const { task, row, retriable } = this.plan;
+      // Where nobody else could serve it, asking there again is all that can be done.
+      if (task.sentTo === row && retriable) request.again = true;
+      task.sentTo = row;
       this.context.deadlines.add(this);
       this.call = this.context.transport.send(request, this.ids ?? this.relay);
       if (this.over) this.call.abort(ALREADY_OVER);

@@ -50,6 +50,8 @@ export interface OutRequest {
   body?: Uint8Array;
   /** 0 = the transport's default. */
   connectTimeoutMs?: Millis;
+  /** It went there just before and found a stale connection: that is no excuse twice. */
+  again?: boolean;
 }
 
 /** Called in the order onHead, onData*, then exactly one of onEnd or onError. */

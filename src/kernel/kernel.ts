@@ -10,8 +10,8 @@ import type { EndpointColumns } from "../state/endpoint-table.ts";
 /** Number of interned models and regions that a kernel can tell apart. */
 export const MODELS_MAX = 256;
 export const REGIONS_MAX = 256;
-/** Endpoints that one request can have tried. */
-export const TRIED_MAX = 8;
+/** Rows that one request can exclude: those tried, and all of a PoP that refused. */
+export const TRIED_MAX = 64;
 
 export interface KernelOptions {
   /** 256, 1,024 or 4,096 rows. */

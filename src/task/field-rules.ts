@@ -126,7 +126,10 @@ function described(description: string | undefined): JsonSchema {
  * @throws GridError invalid_request naming the first field that breaks its rule
  */
 export function checkFields(body: Fields, rules: FieldRules, read = asNamed): void {
-  for (const name in rules) rules[name].check(read(body, name), name);
+  for (const name in rules) {
+    const value = read(body, name);
+    if (value !== undefined && value !== null) rules[name].check(value, name);
+  }
 }
 
 /**

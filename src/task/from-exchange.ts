@@ -46,6 +46,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.handover = context.handover;
   task.arrivedMs = context.nowMs;
   task.queuedSinceMs = 0;
+  task.promisedTtftMs = undefined;
   task.tried = NONE_TRIED;
   task.promptBytes = 0;
   task.promptTokens = 0;

@@ -48,6 +48,8 @@ export interface Task extends ParsedBody {
   models?: string[] | undefined;
   /** Its first result was no result and it was tried elsewhere for that: once is enough. */
   resultRetried?: boolean;
+  /** Where it was sent last. */
+  sentTo?: Row;
   /** Path and query at the door, for a peer's. */
   path: string;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */
@@ -65,6 +67,8 @@ export interface Task extends ParsedBody {
   arrivedMs: Millis;
   /** When it last had to wait in the PoP's queue; 0 = never. */
   queuedSinceMs: Millis;
+  /** Time to first token with which it was let in to wait; undefined = it did not wait. */
+  promisedTtftMs: Millis | undefined;
   /** Where it failed before it is decided (again). */
   tried: readonly Row[];
   /** UTF-8 bytes of the canonical prompt. */

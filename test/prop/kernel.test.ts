@@ -127,7 +127,7 @@ const ask = fc.record({
     fc.integer({ min: 0, max: 1e6 }),
   ),
   sessionRow: fc.oneof(fc.constant(-1), row),
-  tried: fc.oneof(fc.constant([]), fc.constant([1]), fc.array(row, { maxLength: 10 })),
+  tried: fc.oneof(fc.constant([]), fc.constant([1]), fc.array(row, { maxLength: 70 })),
   mayWait: fc.constantFrom(true, true, false),
   random: fc.nat(0xffffffff),
 });

@@ -11,6 +11,10 @@ import { DEVIATIONS, missing, RUNTIMES, type RuntimeName } from "./runtimes.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SUITES = [
   "openai-client",
+  "dialect-doors",
+  "responses",
+  "responses-socket",
+  "realtime",
   "cancel",
   "backpressure",
   "stream-honesty",
@@ -18,12 +22,17 @@ const SUITES = [
   "bad-input",
 ].map((name) => `test/runtime/${name}.test.ts`);
 
+/** What suites do only when they are asked: print their times, install packages. */
+const LONG_FORMS = { GRIDPOINT_CANCELS: "200", GRIDPOINT_IMAGES: "1" };
+/** Those that know by themselves which runtimes they start. */
+const ONCE = ["conformance", "workerd", "images"].map((name) => `test/runtime/${name}.test.ts`);
+
 function vitest(files: string[], runtime: RuntimeName): boolean {
   const line = ["run", "--config", "test/vitest.config.ts", "--no-file-parallelism", ...files];
   const { status } = spawnSync(join(ROOT, "node_modules/.bin/vitest"), line, {
     cwd: ROOT,
     stdio: "inherit",
-    env: { ...process.env, GRIDPOINT_RUNTIME: runtime },
+    env: { ...LONG_FORMS, ...process.env, GRIDPOINT_RUNTIME: runtime },
   });
   return status === 0;
 }
@@ -48,7 +57,7 @@ if (args.includes("--deviations")) {
   }
   const wanted = RUNTIMES.filter((name) => args.length === 0 || args.includes(name));
   const failed: string[] = [];
-  if (!vitest(["test/runtime/conformance.test.ts"], "node")) failed.push("conformance");
+  if (!vitest(ONCE, "node")) failed.push("conformance, workerd or images");
   for (const runtime of wanted) {
     console.log(`\n=== ${runtime}`);
     if (!vitest(SUITES, runtime)) failed.push(runtime);

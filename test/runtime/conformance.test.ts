@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
 import { MESSAGE_BYTES } from "./echo-door.ts";
-import { makeGrid, seen } from "./grid-process.ts";
+import { besideNode } from "./beside-node.ts";
 import { eventually, inFlight, metric, popState, startCli, startPop } from "./pop-process.ts";
 import type { ServerProcess } from "./pop-process.ts";
 import { RogueEngine, tokenText } from "./rogue-engine.ts";
@@ -26,7 +26,7 @@ for (const runtime of RUNTIMES) {
     deciding(runtime);
     if (runtime === "workerd") restarting();
     // On Node: grid.test.ts and handover.test.ts.
-    if (runtime !== "node") gossiping(runtime);
+    if (runtime !== "node") besideNode(runtime);
   });
 }
 
@@ -288,39 +288,6 @@ function restarting(): void {
     } finally {
       await pop.stop();
       await rogue.stop();
-    }
-  });
-}
-
-/** One PoP on Node and one on the runtime: they find each other and hand over. */
-function gossiping(runtime: RuntimeName): void {
-  test("gossip with a PoP on Node, and a hand-over each way", async () => {
-    const engines = await Promise.all(
-      ["here", "there"].map((model) => RogueEngine.start([model], () => ({ kind: "good" }))),
-    );
-    const grid = await makeGrid(2);
-    const endpoints = engines.map(({ base, models }, n) => [
-      { id: `e${n}`, url: base, engine: "vllm", models },
-    ]);
-    try {
-      const node = await grid.start(0, { endpoints: endpoints[0] }, { runtime: "node" });
-      const other = await grid.start(1, { endpoints: endpoints[1] }, { runtime });
-      const meet = async (by: ServerProcess, id: string) => (await seen(by, id))?.reachable;
-      await eventually("they meet", async () => (await meet(node, "p1")) && meet(other, "p0"));
-      for (const [pop, model, owner] of [
-        [node, "there", "p1"],
-        [other, "here", "p0"],
-      ] as const) {
-        const answer = await eventually(`${model} is known`, async () => {
-          const response = await post(pop, { model });
-          return response.ok ? response : void (await response.text());
-        });
-        expect(answer.headers.get("x-grid-route")).toContain(`endpoint=${owner}/`);
-        expect(await answer.text()).toContain("word");
-      }
-    } finally {
-      await grid.close();
-      await Promise.all(engines.map((engine) => engine.stop()));
     }
   });
 }

@@ -32,6 +32,9 @@ const FAILURES: Record<string, Behaviour> = {
 };
 
 const NAMES = Object.keys(FAILURES);
+/** Those that only a time-out tells; on a busy machine the good engine would run into it, too. */
+const SLOW = ["never answers", "drips without content"];
+const QUICK = NAMES.filter((name) => !SLOW.includes(name));
 const modelOf = (name: string): string => `m-${NAMES.indexOf(name)}`;
 
 async function ask(pop: ServerProcess, model: string, n: number, stream = true): Promise<string> {
@@ -50,18 +53,21 @@ function said(answer: string): string {
   return [...answer.matchAll(/"content":"([^"]*)"/g)].map((match) => match[1]).join("");
 }
 
-describe("before content, every failure is repaired unseen", () => {
+describe.each([
+  ["that shows by itself", QUICK, 30_000],
+  ["that only a time-out tells", SLOW, 1_000],
+])("before content, every failure %s is repaired unseen", (_, names, firstTokenMs) => {
   let pop: ServerProcess;
   let good: RogueEngine;
   const rogues = new Map<string, RogueEngine>();
 
   beforeAll(async () => {
-    good = await RogueEngine.start(NAMES.map(modelOf), () => ({ kind: "good" }));
-    for (const name of NAMES) {
+    good = await RogueEngine.start(names.map(modelOf), () => ({ kind: "good" }));
+    for (const name of names) {
       const script = (): Behaviour => FAILURES[name] as Behaviour;
       rogues.set(name, await RogueEngine.start([modelOf(name)], script));
     }
-    const bad = NAMES.map((name, n) => ({
+    const bad = names.map((name, n) => ({
       id: `bad-${n}`,
       url: (rogues.get(name) as RogueEngine).base,
       engine: "vllm",
@@ -70,9 +76,9 @@ describe("before content, every failure is repaired unseen", () => {
     pop = await startPop({
       endpoints: [
         ...bad,
-        { id: "good", url: good.base, engine: "vllm", models: NAMES.map(modelOf), priceIn: 10 },
+        { id: "good", url: good.base, engine: "vllm", models: names.map(modelOf), priceIn: 10 },
       ],
-      timeouts: { firstTokenMs: 300 },
+      timeouts: { firstTokenMs },
       limits: { eventBytes: 65_536, heldBytes: 131_072 },
     });
   });
@@ -83,7 +89,7 @@ describe("before content, every failure is repaired unseen", () => {
     for (const rogue of rogues.values()) await rogue.stop();
   });
 
-  test.concurrent.each(NAMES)("%s", async (name) => {
+  test.concurrent.each(names)("%s", async (name) => {
     const answers = await Promise.all(
       Array.from({ length: EACH }, (_, n) => ask(pop, modelOf(name), n)),
     );
@@ -94,7 +100,9 @@ describe("before content, every failure is repaired unseen", () => {
 
   test("afterwards no request counts as running, at no endpoint", async () => {
     await eventually("all places free", async () => (await inFlight(pop)) === 0, 2_000);
-    for (const [name, rogue] of rogues) expect(`${name} ${rogue.active}`).toBe(`${name} 0`);
+    for (const [name, rogue] of rogues) {
+      await eventually(`no place is taken: ${name}`, () => rogue.active === 0, 2_000);
+    }
   });
 });
 

@@ -98,6 +98,8 @@ describe("hand-over", () => {
     const silent = await engine(() => ({ kind: "silent" }));
     const b = await startPop({
       endpoints: [{ id: "b-0", url: silent.base, engine: "vllm", models: ["m"] }],
+      // Not every runtime tells that the other PoP is on this machine.
+      peers: { open: true },
     });
     closing(() => b.stop());
     const a = await site(grid, "a");

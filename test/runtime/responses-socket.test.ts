@@ -11,6 +11,7 @@ import {
   startEngine,
   startPop,
 } from "./pop-process.ts";
+import { deviation } from "./runtimes.ts";
 import { type Event, SocketClient } from "./socket-client.ts";
 
 const LONG = "The harbour closes at nine. ".repeat(120);
@@ -208,7 +209,9 @@ describe("what is wrong", () => {
     }
     expect(performance.now() - startMs).toBeLessThan(5_000);
     // More than the system's buffers hold: what is left waits at the engine.
-    expect((await popState(pop)).running).toBeGreaterThan(0);
+    if (deviation("slow reader on a socket") === undefined) {
+      expect((await popState(pop)).running).toBeGreaterThan(0);
+    }
     lazy.socket.resume();
     const done: Event[] = [];
     while (done.length < 9) done.push((await lazy.until(ended)).at(-1) as Event);
@@ -279,7 +282,10 @@ describe("an end", () => {
     const [busy, idle] = [await SocketClient.open(url), await SocketClient.open(url)];
     busy.send(create({ model: "slow", max_output_tokens: 30 }));
     await busy.type("response.output_text.delta");
-    const stopped = own.kill("SIGTERM");
+    const stopped =
+      deviation("SIGTERM drains") === undefined
+        ? own.kill("SIGTERM")
+        : own.json("/grid/drain", { method: "POST" });
     expect((await idle.end()).code).toBe(1012);
     busy.send(create());
     const [refused, done] = [await busy.type("error"), await busy.until(ended)];
@@ -287,6 +293,7 @@ describe("an end", () => {
     expect(done.at(-1)?.type).toMatch(/completed|incomplete/);
     expect((await busy.end()).code).toBe(1012);
     await stopped;
+    await own.stop();
     expect(await popState(pop)).toMatchObject({ running: 0 });
   });
 });

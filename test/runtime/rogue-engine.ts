@@ -8,13 +8,18 @@ import { createServer, type Server, type Socket } from "node:net";
 /** How a connection ends: reset, FIN in mid-body, or the chunked end mark as if all were well. */
 export type Ending = "reset" | "fin" | "clean";
 
+/** What goes wrong after the tokens does so when they were heard; without it, soon. */
+interface Patient {
+  heard?: Promise<unknown>;
+}
+
 export type Behaviour =
   | { kind: "good"; tokens?: number; gapMs?: number; usage?: boolean; bytesPerToken?: number }
   | { kind: "dies"; after: "request" | "head" | "role"; how: Ending }
-  | { kind: "dies"; after: number; how: Ending }
-  | { kind: "half-event"; tokens: number; how: Ending }
-  | { kind: "error-event"; tokens: number }
-  | { kind: "huge-event"; tokens: number; bytes: number }
+  | ({ kind: "dies"; after: number; how: Ending } & Patient)
+  | ({ kind: "half-event"; tokens: number; how: Ending } & Patient)
+  | ({ kind: "error-event"; tokens: number } & Patient)
+  | ({ kind: "huge-event"; tokens: number; bytes: number } & Patient)
   | { kind: "falls-silent"; tokens: number }
   | { kind: "status"; status: number; headers?: Record<string, string>; body?: string }
   | { kind: "html"; status: number }
@@ -173,19 +178,12 @@ class RogueConnection {
       case "good":
         return body.stream === true ? this.#stream(behaviour) : this.#whole(completion());
       case "dies":
+        if (typeof behaviour.after === "number") return this.#breaks(behaviour.after, behaviour);
         return this.#die(behaviour.after, behaviour.how);
       case "half-event":
-        this.#tokens(behaviour.tokens);
-        this.#send(chunk(frame({ content: "lost" }, null).slice(0, 40)));
-        return this.#end(behaviour.how);
       case "error-event":
-        this.#tokens(behaviour.tokens);
-        return this.#later(
-          chunk(`data: {"error":{"message":"CUDA out of memory","code":500}}\n\n`),
-        );
       case "huge-event":
-        this.#tokens(behaviour.tokens);
-        return this.#later(chunk(frame({ content: "x".repeat(behaviour.bytes) }, null)) + DONE);
+        return this.#breaks(behaviour.tokens, behaviour);
       case "falls-silent":
         return this.#tokens(behaviour.tokens);
       case "status":
@@ -248,18 +246,27 @@ class RogueConnection {
     this.#send(`${finish}${usage ? chunk(`data: ${last}\n\n`) : ""}${DONE}${END}`);
   }
 
-  #die(after: "request" | "head" | "role" | number, how: Ending): void {
+  #die(after: "request" | "head" | "role", how: Ending): void {
     if (after === "head") this.#send(STREAM_HEAD);
     else if (after === "role") this.#send(STREAM_HEAD + ROLE);
-    else if (typeof after === "number") this.#tokens(after);
     this.#end(how);
   }
 
-  #later(text: string): void {
-    this.#timer = setTimeout(() => {
-      this.#send(text);
-      this.#end("clean");
-    }, LATER_MS);
+  #breaks(tokens: number, behaviour: Behaviour & Patient): void {
+    this.#tokens(tokens);
+    const soon = () => new Promise((resolve) => (this.#timer = setTimeout(resolve, LATER_MS)));
+    void (behaviour.heard ?? soon()).then(() => this.#break(behaviour));
+  }
+
+  #break(behaviour: Behaviour): void {
+    if (behaviour.kind === "half-event") {
+      this.#send(chunk(frame({ content: "lost" }, null).slice(0, 40)));
+    } else if (behaviour.kind === "error-event") {
+      this.#send(chunk(`data: {"error":{"message":"CUDA out of memory","code":500}}\n\n`));
+    } else if (behaviour.kind === "huge-event") {
+      this.#send(chunk(frame({ content: "x".repeat(behaviour.bytes) }, null)) + DONE);
+    }
+    this.#end("how" in behaviour ? behaviour.how : "clean");
   }
 
   /** Ends a little later, so that what was sent before arrives as a read of its own. */

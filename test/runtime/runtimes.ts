@@ -56,10 +56,12 @@ export const ENVIRONMENT = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65336" };
 
 /** What a runtime cannot do or does otherwise, and why: the rows of README's table. */
 export const DEVIATIONS = {
-  "cancel before a byte": {
+  "a client that closes without a reset": {
     workerd:
-      "your own workerd tells of a client that left only when a write fails (workerd #4185): a " +
-      "plain answer, or a request in the queue, has nothing to write; Cloudflare's tells at once",
+      "your own workerd hears a reset at once, but a close only when a write fails (workerd " +
+      "#4185): within 50 ms in a stream that has begun, since a comment is written every 15 ms; " +
+      "timeouts.keepAliveCommentMs: 1 begins streams in prefill, too; HAProxy with " +
+      "abortonclose in front resets, wherever the request is; Cloudflare's own tells at once",
   },
   "malformed HTTP": {
     bun: "Bun's parser refuses it with a bare status and closes",
@@ -67,6 +69,17 @@ export const DEVIATIONS = {
     workerd:
       "workerd's parser refuses it with a bare status and closes; of two lengths it takes the " +
       "chunked one and closes after it",
+  },
+  "SIGTERM drains": {
+    workerd: "no signal reaches an object: POST /grid/drain, wait for running 0, then SIGTERM",
+  },
+  "a new process loses what ran": {
+    workerd:
+      "a new object gets what the old one had not begun to answer, if its body has a length of " +
+      "at most 4 MiB; without one it is lost as well",
+  },
+  "hand-overs from this machine are believed": {
+    workerd: "it does not tell who connects: set peers.key, or peers.open",
   },
   "slow reader on a socket": {
     workerd: "workerd does not tell how much of a WebSocket is unsent; send never says false",

@@ -49,13 +49,29 @@ const EACH = BREAKS / NAMES.length;
 const FEW = 3;
 const ENDPOINTS_EACH = Math.ceil((EACH + 1) / FEW);
 
+/** By the request's `user`: called when its client has heard what comes before the break. */
+const heardBy = new Map<string, () => void>();
+let users = 0;
+
+/** An engine that breaks when the client has the tokens: earlier, the break could be repaired. */
+function breaksAfterwards(behaviour: Behaviour): Promise<RogueEngine> {
+  return RogueEngine.start([], ({ body }) => {
+    const heard = new Promise<void>((resolve) => heardBy.set(body.user ?? "", resolve));
+    return { ...behaviour, heard } as Behaviour;
+  });
+}
+
 let pop: ServerProcess;
+/** A PoP of its own with a short limit: on a busy machine the others would run into it, too. */
+let impatient: ServerProcess;
 const rogues: RogueEngine[] = [];
+const popOf = (name: string): ServerProcess => (name === "silence" ? impatient : pop);
 
 beforeAll(async () => {
   for (const [n, name] of NAMES.entries()) {
-    const { behaviour } = WAYS[name] as (typeof WAYS)[string];
-    rogues.push(await RogueEngine.start([`m-${n}`], () => behaviour));
+    const rogue = await breaksAfterwards((WAYS[name] as (typeof WAYS)[string]).behaviour);
+    rogue.models.push(`m-${n}`);
+    rogues.push(rogue);
   }
   const endpoints = rogues.flatMap((rogue, n) =>
     Array.from({ length: ENDPOINTS_EACH }, (_, copy) => ({
@@ -66,16 +82,18 @@ beforeAll(async () => {
       maxInFlight: FEW,
     })),
   );
-  pop = await startPop({
+  const shared = {
     endpoints,
-    timeouts: { idleMs: 300 },
     limits: { eventBytes: 65_536, heldBytes: 131_072 },
     poll: { intervalMs: 1_000, successesToUp: 1 },
-  });
+  };
+  pop = await startPop(shared);
+  impatient = await startPop({ ...shared, timeouts: { idleMs: 300 } });
 });
 
 afterAll(async () => {
   await pop?.stop();
+  await impatient?.stop();
   for (const rogue of rogues) await rogue.stop();
 });
 
@@ -84,13 +102,19 @@ interface Heard {
   error: unknown;
 }
 
-async function listen(model: string): Promise<Heard> {
-  const client = new OpenAI({ apiKey: "none", baseURL: `${pop.base}/v1`, maxRetries: 0 });
+async function listen(name: string): Promise<Heard> {
+  const model = `m-${NAMES.indexOf(name)}`;
+  const user = `user-${users++}`;
+  const baseURL = `${popOf(name).base}/v1`;
+  const client = new OpenAI({ apiKey: "none", baseURL, maxRetries: 0 });
   const heard: Heard = { text: "", error: undefined };
   try {
     const messages = [{ role: "user" as const, content: "break" }];
-    const stream = await client.chat.completions.create({ model, stream: true, messages });
-    for await (const chunk of stream) heard.text += chunk.choices[0]?.delta.content ?? "";
+    const stream = await client.chat.completions.create({ model, user, stream: true, messages });
+    for await (const chunk of stream) {
+      heard.text += chunk.choices[0]?.delta.content ?? "";
+      if (heard.text === SAID) heardBy.get(user)?.();
+    }
   } catch (error) {
     heard.error = error;
   }
@@ -98,8 +122,7 @@ async function listen(model: string): Promise<Heard> {
 }
 
 test.concurrent.each(NAMES)(`%s: ${EACH} of ${EACH} raise APIError`, async (name) => {
-  const model = `m-${NAMES.indexOf(name)}`;
-  const heard = await Promise.all(Array.from({ length: EACH }, () => listen(model)));
+  const heard = await Promise.all(Array.from({ length: EACH }, () => listen(name)));
   for (const { text, error } of heard) {
     expect(error).toBeInstanceOf(APIError);
     expect((error as APIError).code).toBe(WAYS[name]?.code);
@@ -115,11 +138,16 @@ test("on the wire: a whole error event, and no [DONE] after it", async () => {
     body: JSON.stringify({
       model: `m-${NAMES.indexOf("half an event, reset")}`,
       stream: true,
+      user: "wire",
       messages: [{ role: "user", content: "break" }],
     }),
   });
   expect(response.status).toBe(200);
-  const text = await response.text();
+  let text = "";
+  for await (const bytes of response.body as ReadableStream<Uint8Array>) {
+    text += new TextDecoder().decode(bytes);
+    if (text.includes(tokenText(TOKENS - 1))) heardBy.get("wire")?.();
+  }
   expect(text).not.toContain("[DONE]");
   expect(text.endsWith("\n\n")).toBe(true);
   const events = text.split("\n\n").filter((event) => event.startsWith("data: "));
@@ -128,5 +156,7 @@ test("on the wire: a whole error event, and no [DONE] after it", async () => {
 });
 
 test("afterwards no request counts as running", async () => {
-  await eventually("all places free", async () => (await inFlight(pop)) === 0, 2_000);
+  for (const one of [pop, impatient]) {
+    await eventually("all places free", async () => (await inFlight(one)) === 0, 2_000);
+  }
 });

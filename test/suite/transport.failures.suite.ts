@@ -58,19 +58,24 @@ export function transportFailureSuite(
       expect((await failure(post(server.origin))).code).toBe("disconnected");
     });
 
-    it("a kept connection turns out to be stale: disconnected before any byte", async () => {
-      const server = await keep(
-        openRaw((socket, nth) => {
-          if (nth > 0) socket.destroy();
-          else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        }),
-      );
-      const first = send(post(server.origin));
-      await first.recorder.settled;
-      expect(first.recorder.text()).toBe("ok");
-      const error = await failure(post(server.origin));
-      expect(error.code).toBe("disconnected");
-      expect(error.message).toContain("before any byte");
+    it("a kept connection turns out to be stale: an excuse, once", async () => {
+      const dying = () =>
+        keep(
+          openRaw((socket, nth) => {
+            if (nth > 0) socket.destroy();
+            else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+          }),
+        );
+      for (const again of [undefined, true]) {
+        const server = await dying();
+        const first = send(post(server.origin));
+        await first.recorder.settled;
+        expect(first.recorder.text()).toBe("ok");
+        const error = await failure({ ...post(server.origin), ...(again && { again }) });
+        expect(error.code).toBe("disconnected");
+        expect(error.message).toContain("before any byte");
+        expect(error.retry).toBe(again ? "elsewhere" : "same");
+      }
     });
 
     it("the server dies in the middle of a chunked body: disconnected, never an end", async () => {

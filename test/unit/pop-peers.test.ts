@@ -10,12 +10,14 @@ import {
   QUEUE_CLASSES,
 } from "../../src/grid/fleet.ts";
 import type { Transport } from "../../src/grid/exchange.ts";
+import type { Row } from "../../src/grid/units.ts";
 import type { Ask } from "../../src/kernel/kernel.ts";
 import { createReferenceKernel } from "../../src/kernel/reference.ts";
 import { PeerRoster } from "../../src/pop-peers.ts";
 import { Roster } from "../../src/pop-roster.ts";
 import { EndpointTable } from "../../src/state/endpoint-table.ts";
 import { loadText } from "../../src/state/pop-load.ts";
+import { askFor } from "../suite/kernel.implementations.ts";
 
 const encoder = new TextEncoder();
 const parsed = parseConfig({ pop: { id: "here" } }) as { config: PopConfig };
@@ -226,6 +228,19 @@ describe("decisions", () => {
     expect(peers.withSiblings([g])).toEqual([g, h]);
     const local = [77];
     expect(peers.withSiblings(local)).toBe(local);
+  });
+
+  test("a PoP of twenty endpoints that refused is not asked again for the last of them", () => {
+    const { peers, table, kernel, roster } = setUp();
+    const cards = Array.from({ length: 20 }, (_, i) => endpoint(`g${i}`));
+    const loads = cards.map(() => one());
+    peers.onPop(pop(cards, { load: load(loads, { atMs: 10_000 }) }));
+    const model = roster.models.idOf("m");
+    const rowWithout = (tried: readonly Row[]) =>
+      kernel.decide(askFor({ model, needs: 0, tried }), 10_000).row;
+    const first = rowWithout([]);
+    expect(table.records[first]?.pop).toBe("oregon");
+    expect(rowWithout(peers.withSiblings([first]))).toBe(-1);
   });
 
   test("digests count for the row that the card's order names, of the same chunk size only", () => {

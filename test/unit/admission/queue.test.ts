@@ -55,7 +55,8 @@ function grid(limits = LIMITS) {
       priority: "default",
       sloTtftMs: Number.POSITIVE_INFINITY,
     } as const;
-    const task = { id, ...plain, arrivedMs: nowMs, body: new Uint8Array(10), ...more };
+    const own = { arrivedMs: nowMs, tried: [], body: new Uint8Array(10) };
+    const task = { id, ...plain, ...own, ...more };
     return queue.turn(task as Task, [], nowMs, (leave) => leaves.push(leave));
   };
   /** Row 0 serves one after the other, and is busy at the end; the order in which they start. */
@@ -299,6 +300,18 @@ describe("the wait queue's bounds", () => {
       expect(error).toMatchObject({ code: "saturated", status: 429, retryAfterS: 3 });
     }
     expect(turn("patient", 0, { priority: "default" })).toBeInstanceOf(Promise);
+  });
+
+  test("late first tokens make it let fewer in", () => {
+    const { turn, sizes, queue } = grid(WIDE);
+    turn("running");
+    const fast = { priority: "interactive", sloTtftMs: 2_000 } as const;
+    const waits = { ...fast, arrivedMs: 0, tried: [] };
+    for (let n = 0; n < 10; n++) {
+      queue.firstContent({ ...waits, promisedTtftMs: 1_900 } as unknown as Task, 2_300);
+    }
+    sizes.set("fits no more", 17_000);
+    expect(() => turn("fits no more", 0, fast)).toThrow(/take about 1700 ms/);
   });
 
   test("one class does not fill the queue of another", () => {

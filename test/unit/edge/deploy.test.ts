@@ -141,6 +141,8 @@ test.each(["Dockerfile", "Dockerfile.bun", "Dockerfile.deno"])(
     expect(last.some((line) => /^USER (?!root|0$)\S+$/.test(line))).toBe(true);
     expect(last.some((line) => /^COPY --from=build /.test(line))).toBe(true);
     expect(read(name)).toContain("edge/build.ts");
+    // The bundler's binary is an optional package.
+    expect(read(name)).not.toContain("omit");
   },
 );
 

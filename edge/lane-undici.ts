@@ -15,8 +15,11 @@ export interface LaneOptions {
   ca?: string[] | undefined;
 }
 
-/** Idle clients kept per origin; their sockets close by themselves after `keepAliveMs`. */
-const IDLE_MAX = 512;
+/**
+ * Idle clients kept per origin; their sockets close by themselves after `keepAliveMs`. As many as
+ * one engine has requests running: what is closed at the end of a burst is opened at the next.
+ */
+const IDLE_MAX = 1_024;
 
 export class Lane {
   /** Connect time-out of connections made from now on, ms: each request may name its own. */

@@ -1,12 +1,18 @@
 /** One of the processes that serve, behind `processes.ts`. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Serve } from "./assemble.ts";
+import type { Serve, ServedPop } from "./assemble.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 import { serveNode } from "./node.ts";
 import type { UpgradePath } from "./node-upgrade.ts";
-import { FollowedFleet, memberNumber, MessagePort } from "./process-messages.ts";
-import { type ProcessMessage, Questions } from "./process-messages.ts";
+import {
+  FollowedFleet,
+  HELD_MS,
+  memberNumber,
+  MessagePort,
+  type ProcessMessage,
+  Questions,
+} from "./process-messages.ts";
 
 const METRICS_MS = 1_000;
 
@@ -20,24 +26,32 @@ export const serveMember: Serve = async (config, effects) => {
   const port = new MessagePort(
     memberNumber() as number,
     (report) => say({ kind: "report", report }),
-    async (own) => {
-      const others = await questions.ask((id) => say({ kind: "ask-metrics", id }), METRICS_MS);
-      return mergeMetrics([own, others]);
+    {
+      metrics: async (own) => {
+        const others = await questions.ask((id) => say({ kind: "ask-metrics", id }), METRICS_MS);
+        return mergeMetrics([own, others]);
+      },
+      held: (question) => questions.ask((id) => say({ kind: "ask-held", id, question }), HELD_MS),
     },
   );
-  let page = () => "";
+  let pop: ServedPop["pop"] | undefined;
   process.on("message", (message: ProcessMessage) => {
     if (message.kind === "report") port.take(message.report);
     else if (message.kind === "gone") port.gone(message.process);
     else if (message.kind === "pop") fleet.takePop(message.pop, performance.now() - message.sentMs);
     else if (message.kind === "digest") fleet.takeDigest(message.change);
-    else if (message.kind === "metrics") questions.answer(message.id, message.text);
-    else if (message.kind === "ask-metrics") say({ ...message, kind: "metrics", text: page() });
+    else if (message.kind === "metrics" || message.kind === "held") {
+      questions.answer(message.id, message.text);
+    } else if (message.kind === "ask-metrics") {
+      say({ ...message, kind: "metrics", text: pop?.metrics() ?? "" });
+    } else if (message.kind === "ask-held") {
+      say({ id: message.id, kind: "held", text: pop?.held(message.question) ?? "" });
+    }
   });
   const link = config.gossip === undefined ? undefined : passedOn(config.gossip.path);
   try {
     const served = await serveNode(config, { ...effects, fleet, processes: port, link });
-    page = () => served.pop.metrics();
+    pop = served.pop;
     say({ kind: "listening", port: Number(new URL(served.url).port) });
     return served;
   } catch (error) {

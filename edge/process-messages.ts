@@ -1,6 +1,6 @@
 /** What the processes of one PoP say to each other over the channel that Node gives them. */
 import type { DigestChange, Fleet, FleetListener, FleetPop } from "../src/grid/fleet.ts";
-import type { ProcessPort, ProcessReport } from "../src/grid/processes.ts";
+import type { HeldQuestion, ProcessPort, ProcessReport } from "../src/grid/processes.ts";
 
 export type ProcessMessage =
   | { kind: "report"; report: ProcessReport }
@@ -10,11 +10,16 @@ export type ProcessMessage =
   | { kind: "digest"; change: DigestChange }
   | { kind: "ask-metrics"; id: number }
   | { kind: "metrics"; id: number; text: string }
+  | { kind: "ask-held"; id: number; question: HeldQuestion }
+  | { kind: "held"; id: number; text: string }
   | { kind: "stop" }
   | { kind: "listening"; port: number }
   | { kind: "failed"; code: string | undefined; message: string }
   /** A link of another PoP came in; its socket travels with the message. */
   | { kind: "link"; url: string; headers: Record<string, string | string[]>; head: Uint8Array };
+
+/** For one process to say what it holds; a process that hangs holds up nobody for longer. */
+export const HELD_MS = 1_000;
 
 /** Questions that wait for their answer, each for a bounded time. */
 export class Questions {
@@ -41,22 +46,24 @@ export class Questions {
   }
 }
 
+/** What one process asks of the others. */
+export interface Inquiries {
+  metrics(own: string): Promise<string>;
+  held(question: HeldQuestion): Promise<string>;
+}
+
 /** The books of one process, fed by messages. */
 export class MessagePort implements ProcessPort {
   readonly process: number;
   private readonly post: (report: ProcessReport) => void;
-  private readonly page: (own: string) => Promise<string>;
+  private readonly inquiries: Inquiries;
   private onReport: (report: ProcessReport) => void = () => {};
   private onGone: (process: number) => void = () => {};
 
-  constructor(
-    process: number,
-    post: (report: ProcessReport) => void,
-    page: (own: string) => Promise<string>,
-  ) {
+  constructor(process: number, post: (report: ProcessReport) => void, inquiries: Inquiries) {
     this.process = process;
     this.post = post;
-    this.page = page;
+    this.inquiries = inquiries;
   }
 
   send(report: ProcessReport): void {
@@ -69,7 +76,11 @@ export class MessagePort implements ProcessPort {
   }
 
   metrics(own: string): Promise<string> {
-    return this.page(own);
+    return this.inquiries.metrics(own);
+  }
+
+  held(question: HeldQuestion): Promise<string> {
+    return this.inquiries.held(question);
   }
 
   take(report: ProcessReport): void {

@@ -7,6 +7,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { HeldQuestion } from "../src/grid/processes.ts";
 import type { FleetListener, PopConfig } from "../src/index.ts";
 import {
   assemblePop,
@@ -19,7 +20,7 @@ import {
 import { mergeMetrics } from "./merge-metrics.ts";
 import { IdentityError } from "./identity.ts";
 import { linkPath, nodeWays } from "./mesh-node.ts";
-import { MessagePort, type ProcessMessage, Questions } from "./process-messages.ts";
+import { HELD_MS, MessagePort, type ProcessMessage, Questions } from "./process-messages.ts";
 
 const METRICS_MS = 500;
 /** A process that ends by itself is replaced, after a while that doubles while it keeps ending. */
@@ -55,11 +56,10 @@ class ProcessHouse {
     this.config = config;
     this.effects = effects;
     this.count = count;
-    this.port = new MessagePort(
-      0,
-      (report) => this.tell({ kind: "report", report }),
-      (own) => this.page(own, undefined),
-    );
+    this.port = new MessagePort(0, (report) => this.tell({ kind: "report", report }), {
+      metrics: (own) => this.page(own, undefined),
+      held: (question) => this.held(question, undefined),
+    });
     if (config.gossip !== undefined && config.listen.tls !== undefined) {
       const hint = "a TLS link cannot move between processes; let a proxy in front end TLS";
       throw new IdentityError(`listen.tls does not go with --processes and gossip: ${hint}`);
@@ -151,7 +151,13 @@ class ProcessHouse {
           const asker = this.members.get(number);
           if (asker !== undefined) say(asker, { kind: "metrics", id: message.id, text });
         });
+      case "ask-held":
+        return void this.held(message.question, number).then((text) => {
+          const asker = this.members.get(number);
+          if (asker !== undefined) say(asker, { kind: "held", id: message.id, text });
+        });
       case "metrics":
+      case "held":
         return this.questions.answer(message.id, message.text);
       case "link":
         return this.link(message, socket);
@@ -178,6 +184,15 @@ class ProcessHouse {
       this.questions.ask((id) => say(member, { kind: "ask-metrics", id }), METRICS_MS),
     );
     return mergeMetrics([own, ...(await Promise.all(pages))]);
+  }
+
+  /** At most one holds it. The process in front serves no door, so it holds none. */
+  private async held(question: HeldQuestion, asker: number | undefined): Promise<string> {
+    const others = [...this.members].filter(([number]) => number !== asker);
+    const texts = others.map(([, member]) =>
+      this.questions.ask((id) => say(member, { kind: "ask-held", id, question }), HELD_MS / 2),
+    );
+    return (await Promise.all(texts)).find((text) => text !== "") ?? "";
   }
 
   private async stop(): Promise<void> {

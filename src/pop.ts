@@ -7,7 +7,7 @@ import type { PopConfig } from "./config.ts";
 import { createDoor, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
-import { Sockets } from "./door/sockets.ts";
+import { SOCKET_DOORS, Sockets } from "./door/sockets.ts";
 import type { ServedModel } from "./door/models.ts";
 import { PeerGate } from "./door/peer.ts";
 import { PopMetrics } from "./feedback/pop-metrics.ts";
@@ -15,12 +15,13 @@ import type { Clock, Log, Rng } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
 import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
-import type { ProcessPort } from "./grid/processes.ts";
+import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
+import { heldHere, PeersHeld } from "./pop-held.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -71,12 +72,16 @@ export interface Pop {
   state(): unknown;
   /** Prometheus text of this process alone. */
   metrics(): string;
+  /** A held response of this process, for another process of the PoP; "" = it holds none such. */
+  held(question: HeldQuestion): string;
 }
 
 /** Deadlines are looked at this often: their grain. */
 const TICK_MS = 20;
 /** Every how many ticks waiting requests are looked at and slow values are computed. */
 const QUEUE_TICKS = 5;
+/** Every how many ticks the loads that came from other PoPs are taken. */
+const SETTLE_TICKS = 2;
 const SURVEY_TICKS = 10;
 const DRAIN_POLL_MS = 20;
 /** Limits that the listening server or a table takes at its start. */
@@ -123,7 +128,7 @@ class RunningPop implements Pop {
     this.sessions = new SessionTable({ max, ttlMs, clock });
     const cache = { report: (row: number) => this.kv.report(row), nowMs: clock };
     const queued = () => this.stages.queue.length;
-    this.counters = new PopMetrics(this.table, this.kernel, queued, cache);
+    this.counters = new PopMetrics(this.table, this.kernel, queued, cache, this.doorReading());
     this.auth = new Authenticator(config.auth);
     this.sockets = new Sockets(() => this.config.sockets, clock, `sock_${rng().toString(36)}_`);
     this.responses = new ResponseStore({ ...config.responses, clock });
@@ -219,7 +224,12 @@ class RunningPop implements Pop {
     return this.counters.render();
   }
 
+  held(question: HeldQuestion): string {
+    return heldHere(this.responses, question);
+  }
+
   state(): unknown {
+    this.runtime.fleet?.settle?.();
     return popState(this.view(), this.runtime.clock());
   }
 
@@ -268,6 +278,7 @@ class RunningPop implements Pop {
     this.stages.sweep(nowMs);
     this.books?.tick();
     this.kv.tick(nowMs);
+    if (this.ticks % SETTLE_TICKS === 0) this.runtime.fleet?.settle?.();
     if (this.ticks % QUEUE_TICKS === 0) {
       this.stages.health.sweep(nowMs);
       this.stages.queue.expire(nowMs);
@@ -288,12 +299,29 @@ class RunningPop implements Pop {
     if (this.stages.health.refresh(row, nowMs)) this.stages.queue.wake(nowMs);
   }
 
+  private doorReading() {
+    return {
+      sockets: () => SOCKET_DOORS.map((door) => ({ door, ...this.sockets.count(door) })),
+      held: () => ({ responses: this.responses.size, bytes: this.responses.bytes }),
+    };
+  }
+
+  private heldAbroad(): PeersHeld | undefined {
+    const { fleet, transport, processes } = this.runtime;
+    if (fleet === undefined && processes === undefined) return undefined;
+    const { config, peers } = this;
+    const { pops } = peers;
+    const limits = () => this.config.limits;
+    return new PeersHeld({ config, transport, pops, processes, limits });
+  }
+
   private house(): House {
     return {
       auth: this.auth,
       peers: this.gate,
       sockets: this.sockets,
       responses: this.responses,
+      abroad: this.heldAbroad(),
       limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),

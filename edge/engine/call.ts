@@ -7,17 +7,19 @@ import type { ServerResponse } from "node:http";
 import type { Sequence } from "../../src/sim/engine.ts";
 import type { Fault } from "./faults.ts";
 import type { ReadPrompt } from "./filler.ts";
-import { CHARS_PER_TOKEN, outputKeys, outputSalt, outputText } from "./filler.ts";
+import { CHARS_PER_TOKEN, type Output, outputKeys, outputSalt, outputText } from "./filler.ts";
 import { sendJson } from "./http.ts";
+import { chatLogprobs, textLogprobs } from "./logprobs.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import type { Generation } from "./openai-api.ts";
 import { DONE_EVENT, Reply, STREAM_HEADERS, type Route } from "./reply.ts";
+import type { Said } from "./said.ts";
 import { outputIds } from "./token-ids.ts";
 
 export interface Choice {
   readonly call: Call;
   readonly index: number;
-  readonly salt: number;
+  readonly output: Output;
   readonly prompt: ReadPrompt;
   readonly model: string;
   /** Token ids of the prompt, where somebody wants them. */
@@ -51,7 +53,9 @@ export class Call {
   isOver = false;
   private readonly host: CallHost;
   private readonly response: ServerResponse;
+  private readonly route: Route;
   private readonly generation: Generation;
+  readonly said: Said;
   private readonly reply: Reply;
   private pending = "";
   private tokens = 0;
@@ -65,13 +69,16 @@ export class Call {
     response: ServerResponse,
     route: Route,
     generation: Generation,
+    said: Said,
     created: number,
     fault: Fault | undefined,
   ) {
     this.host = host;
     this.response = response;
+    this.route = route;
     this.generation = generation;
-    this.reply = new Reply(route, generation, created);
+    this.said = said;
+    this.reply = new Reply(route, generation, created, said);
     this.fault = fault;
   }
 
@@ -95,14 +102,16 @@ export class Call {
 
   private addEvent(choice: Choice, generated: number, isLast: boolean): void {
     const end = isLast ? choice.chars : Math.min(generated * CHARS_PER_TOKEN, choice.chars);
-    const text = outputText(choice.salt, choice.sent, end);
+    const { output } = choice;
+    const text = this.escaped(outputText(output, choice.sent, end));
     const { returnTokenIds } = this.generation;
-    const ids = returnTokenIds ? outputIds(choice.salt, generated - 1, generated) : undefined;
+    const ids = returnTokenIds ? outputIds(output, generated - 1, generated) : undefined;
+    const logprobs = this.logprobs(output, generated - 1, generated);
     const promptIds = generated === 1 && returnTokenIds ? choice.ids : undefined;
     if (generated === 1) this.pending += this.reply.opening(choice.index, promptIds);
     if (text !== "" || isLast) {
-      const finish = isLast ? choice.finish : null;
-      this.pending += this.reply.event(choice.index, text, finish, ids, promptIds);
+      const finish = isLast ? this.reasonOf(choice) : null;
+      this.pending += this.reply.event(choice.index, text, finish, { ids, promptIds, logprobs });
     }
     choice.sent = end;
     if (this.finished < this.choices.length) return;
@@ -110,6 +119,22 @@ export class Call {
       this.pending += this.reply.usageEvent(this.promptTokens, this.tokens, this.cachedTokens);
     }
     this.pending += DONE_EVENT;
+  }
+
+  /** Filler needs no escape. */
+  private escaped(text: string): string {
+    return this.said.json === undefined ? text : JSON.stringify(text).slice(1, -1);
+  }
+
+  private reasonOf({ finish }: Choice): string {
+    return finish === "stop" && this.said.kind === "call" ? "tool_calls" : finish;
+  }
+
+  private logprobs(output: Output, from: number, end: number): string | undefined {
+    const { logprobs: top } = this.said;
+    if (top === undefined) return undefined;
+    const form = this.route === "chat" ? chatLogprobs : textLogprobs;
+    return form(output, from, end, top);
   }
 
   /** Sends what the step brought; lets the fault strike when its token is reached. */
@@ -189,10 +214,12 @@ export class Call {
     if (this.isOver) return;
     this.isOver = true;
     const { returnTokenIds } = this.generation;
-    const choices = this.choices.map(({ index, salt, chars, finish, limit, ids }) => {
-      const text = outputText(salt, 0, chars);
-      if (!returnTokenIds) return { index, text, finish };
-      return { index, text, finish, promptIds: ids, ids: outputIds(salt, 0, limit) };
+    const choices = this.choices.map((choice) => {
+      const { index, output, chars, limit, ids } = choice;
+      const text = outputText(output, 0, chars);
+      const logprobs = this.logprobs(output, 0, Math.ceil(chars / CHARS_PER_TOKEN));
+      const told = { index, text, finish: this.reasonOf(choice), logprobs };
+      return returnTokenIds ? { ...told, promptIds: ids, ids: outputIds(output, 0, limit) } : told;
     });
     const { promptTokens, tokens, cachedTokens } = this;
     sendJson(this.response, 200, this.reply.whole(choices, promptTokens, tokens, cachedTokens));
@@ -241,22 +268,35 @@ export function planChoice(
 ): Choice {
   const salt = outputSalt(prompt, settings.seed, index);
   const most = Math.min(generation.maxTokens ?? settings.room, settings.room);
-  const natural = generation.ignoreEos ? most + 1 : naturalLength(salt, settings.meanTokens);
-  const length = Math.max(natural, generation.minTokens);
+  const { json } = call.said;
+  const output: Output = { salt, json };
+  const length = lengthOf(output, most, generation, settings.meanTokens);
   let limit = Math.min(length, most);
-  let chars = limit * CHARS_PER_TOKEN;
+  let chars = Math.min(limit * CHARS_PER_TOKEN, json?.length ?? Number.POSITIVE_INFINITY);
   let finish: "stop" | "length" = length <= most ? "stop" : "length";
-  const stopAt = findStop(salt, chars, generation);
+  const stopAt = findStop(output, chars, generation);
   if (stopAt !== undefined) {
     limit = Math.min(limit, Math.ceil(stopAt.end / CHARS_PER_TOKEN));
     chars = stopAt.start;
     finish = "stop";
   }
   const times = { queuedAt: 0, admittedAt: 0, firstAt: 0, lastAt: 0 };
-  const keyOf = outputKeys(prompt, salt, settings.blockTokens);
+  const keyOf = outputKeys(prompt, output, settings.blockTokens);
   const { model } = generation;
-  const fixed = { call, index, salt, prompt, model, ids, limit, finish, chars, keyOf };
+  const fixed = { call, index, output, prompt, model, ids, limit, finish, chars, keyOf };
   return { ...fixed, sequence: undefined, sent: 0, ...times };
+}
+
+/** Tokens of the whole answer; JSON has its own end, whatever is asked for. */
+function lengthOf(
+  { salt, json }: Output,
+  most: number,
+  { ignoreEos, minTokens }: Generation,
+  meanTokens: number,
+): number {
+  if (json !== undefined) return Math.ceil(json.length / CHARS_PER_TOKEN);
+  const natural = ignoreEos ? most + 1 : naturalLength(salt, meanTokens);
+  return Math.max(natural, minTokens);
 }
 
 /** Half to one and a half times the mean, by the salt. */
@@ -266,12 +306,12 @@ function naturalLength(salt: number, meanTokens: number): number {
 }
 
 function findStop(
-  salt: number,
+  output: Output,
   chars: number,
   { stops, minTokens }: Generation,
 ): { start: number; end: number } | undefined {
   if (stops.length === 0) return undefined;
-  const text = outputText(salt, 0, chars);
+  const text = outputText(output, 0, chars);
   let best: { start: number; end: number } | undefined;
   for (const stop of stops) {
     const start = text.indexOf(stop, minTokens * CHARS_PER_TOKEN);

@@ -112,9 +112,16 @@ export function outputSalt(prompt: ReadPrompt, seed: number, choice: number): nu
   return (Math.imul(prompt.low ^ prompt.high ^ seed, 0x2c1b3c6d) + choice * 7919) >>> 0;
 }
 
-/** Characters `from`..`to` of the endless answer of this salt. ASCII, safe inside a JSON string. */
-export function outputText(salt: number, from: number, to: number): string {
+/** What a choice says: JSON of its own, or the endless filler of its salt. */
+export interface Output {
+  salt: number;
+  json: string | undefined;
+}
+
+/** Characters `from`..`to` of the answer. Filler is ASCII, and safe inside a JSON string. */
+export function outputText({ salt, json }: Output, from: number, to: number): string {
   if (from >= to) return "";
+  if (json !== undefined) return json.slice(from, to);
   let text = from < PREFIX.length ? PREFIX.slice(from, to) : "";
   let at = Math.max(from, PREFIX.length);
   while (at < to) {
@@ -129,14 +136,15 @@ export function outputText(salt: number, from: number, to: number): string {
 /** Keys of blocks that end in the output: the prompt's chain continued over the answer's tokens. */
 export function outputKeys(
   prompt: ReadPrompt,
-  salt: number,
+  output: Output,
   blockTokens: number,
 ): (block: number) => number {
   const chain = new Chain(prompt.low, prompt.high, prompt.tokens, blockTokens);
   let chars = 0;
   return (block) => {
     while (prompt.keys.length + chain.keys.length <= block) {
-      chain.text(outputText(salt, chars, chars + CHARS_PER_TOKEN));
+      // Behind the end of a JSON there is nothing to be asked for; a key all the same.
+      chain.text(outputText(output, chars, chars + CHARS_PER_TOKEN) || "\0");
       chars += CHARS_PER_TOKEN;
     }
     return chain.keys[block - prompt.keys.length];

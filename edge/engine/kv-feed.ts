@@ -83,9 +83,9 @@ export class KvFeedOut implements CacheListener<Choice> {
   private idsOf(sequence: Sequence<Choice>, block: number): number[] {
     const from = block * this.blockTokens;
     const end = from + this.blockTokens;
-    const { prompt, ids, salt } = sequence.owner;
+    const { prompt, ids, output } = sequence.owner;
     const told = (ids ?? []).slice(from, end);
     if (end <= prompt.tokens) return told;
-    return told.concat(outputIds(salt, Math.max(from - prompt.tokens, 0), end - prompt.tokens));
+    return told.concat(outputIds(output, Math.max(from - prompt.tokens, 0), end - prompt.tokens));
   }
 }

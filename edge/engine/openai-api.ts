@@ -26,7 +26,7 @@ export interface ChatMessage {
   content: string;
 }
 
-type Body = Record<string, unknown>;
+export type Body = Record<string, unknown>;
 
 const MAX_CHOICES = 64;
 const MAX_TOKENS = 1 << 30;
@@ -34,7 +34,7 @@ const MAX_PROMPTS = 256;
 /** What one image counts, about a 336-pixel tile of the common vision models. */
 const IMAGE_TOKENS = 576;
 
-function optional<T>(
+export function optional<T>(
   body: Body,
   field: string,
   isValid: (value: unknown) => value is T,
@@ -52,7 +52,7 @@ const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every(isString);
 const isTokens = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length > 0 && value.every((id) => Number.isInteger(id) && id >= 0);
-const isObject = (value: unknown): value is Body =>
+export const isFields = (value: unknown): value is Body =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isCount = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_TOKENS;
@@ -69,7 +69,7 @@ export function readModel(body: Body, models: readonly string[]): string {
 /** @throws ApiError 400 naming the wrong field; 404 for an unknown model. */
 export function readGeneration(body: Body, models: readonly string[]): Generation {
   const model = readModel(body, models);
-  const options = optional(body, "stream_options", isObject, "an object");
+  const options = optional(body, "stream_options", isFields, "an object");
   const n = optional(body, "n", isCount, "a whole number from 1") ?? 1;
   if (n > MAX_CHOICES) throw badRequest(`n must be at most ${MAX_CHOICES}`, "n");
   const isMinimum = (value: unknown): value is number => value === 0 || isCount(value);
@@ -123,7 +123,7 @@ export function readMessages(body: Body): Body[] {
     throw badRequest("messages must be an array with at least one message", "messages");
   }
   for (const message of messages) {
-    if (!isObject(message) || !isString(message.role)) {
+    if (!isFields(message) || !isString(message.role)) {
       throw badRequest("each message must be an object with a string role", "messages");
     }
   }
@@ -140,8 +140,8 @@ function pushContent(pieces: PromptPiece[], content: unknown): void {
     throw badRequest("content must be a string or an array of parts", "messages");
   }
   for (const part of content) {
-    if (isObject(part) && isString(part.text)) pieces.push(part.text);
-    else if (isObject(part) && isString(part.type)) {
+    if (isFields(part) && isString(part.text)) pieces.push(part.text);
+    else if (isFields(part) && isString(part.type)) {
       const marks = JSON.stringify(part);
       pieces.push(marks.slice(0, IMAGE_TOKENS), new Array<number>(IMAGE_TOKENS).fill(marks.length));
     } else throw badRequest("each content part must be an object with a type", "messages");
@@ -157,7 +157,7 @@ export function textContent(content: unknown): string {
   }
   return content
     .map((part) => {
-      if (isObject(part) && isString(part.text)) return part.text;
+      if (isFields(part) && isString(part.text)) return part.text;
       throw badRequest("this engine takes text parts only", "messages");
     })
     .join("");

@@ -35,6 +35,7 @@ import { Pages } from "./pages.ts";
 import { embed, tokenize } from "./prompt-routes.ts";
 import { Pump } from "./pump.ts";
 import type { Route } from "./reply.ts";
+import { readSaid } from "./said.ts";
 import { type ShareStep, ShareSchedule, parseShare } from "./share.ts";
 import { promptIds } from "./token-ids.ts";
 
@@ -276,7 +277,7 @@ export class EmulatedEngine {
       return refuse(response, 503, 1);
     }
     const created = Math.floor(Date.now() / 1000);
-    const call = new Call(this, response, route, generation, created, fault);
+    const call = new Call(this, response, route, generation, readSaid(route, body), created, fault);
     for (const piece of pieces) this.planPrompt(call, piece, generation);
     response.once("close", () => this.left(call));
     call.open(this.profile.id !== "instant");

@@ -3,7 +3,7 @@
  * its id follows from them alone, so equal text has equal ids wherever it stands, as with a
  * tokenizer.
  */
-import { CHARS_PER_TOKEN, outputText, type PromptPiece } from "./filler.ts";
+import { CHARS_PER_TOKEN, type Output, outputText, type PromptPiece } from "./filler.ts";
 
 /** Token ids are below it. */
 export const VOCABULARY = 131_072;
@@ -31,8 +31,8 @@ export function promptIds(pieces: readonly PromptPiece[]): number[] {
 }
 
 /** Ids of the answer's tokens `from` to `end`. */
-export function outputIds(salt: number, from: number, end: number): number[] {
+export function outputIds(output: Output, from: number, end: number): number[] {
   const ids: number[] = [];
-  pushText(ids, outputText(salt, from * CHARS_PER_TOKEN, end * CHARS_PER_TOKEN));
+  pushText(ids, outputText(output, from * CHARS_PER_TOKEN, end * CHARS_PER_TOKEN));
   return ids;
 }

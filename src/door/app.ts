@@ -13,6 +13,7 @@ import { DOORS, type Route, ROUTES } from "../task/route.ts";
 import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
+import { HELD_PATH, type HeldAbroad, serveHeld } from "./held-abroad.ts";
 import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
 import { openApi } from "./openapi.ts";
@@ -34,6 +35,8 @@ export interface House extends DrainHouse {
   sockets: Sockets;
   /** What was answered here and may be continued. */
   responses: ResponseStore;
+  /** The same at other PoPs; undefined = this one stands alone. */
+  abroad: HeldAbroad | undefined;
   limits(): PopConfig["limits"];
   serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
   models(): ServedModel[];
@@ -117,6 +120,9 @@ function addResponses(house: House, on: On): void {
   });
   on("POST", `${path}/:id/cancel`, named(responses.cancelResponse));
   on("GET", `${path}/:id/input_items`, named(responses.inputItems));
+  on("GET DELETE", `${HELD_PATH}/:id`, (exchange, c) =>
+    serveHeld(house, exchange, c.req.param("id") ?? ""),
+  );
 }
 
 /** Runs a handler; whatever it throws becomes the caller's error. Returns Hono's marker at once. */

@@ -118,7 +118,7 @@ function reading(operationId: string, description: string, type = "application/j
 
 export function openApi(): Json {
   const routes = ROUTES.flatMap(routeItems);
-  const bodies = ROUTES.map((route) => [route, BODY_SCHEMAS[route] ?? { type: "object" }]);
+  const bodies = ROUTES.map((route) => [route, BODY_SCHEMAS[route]]);
   const errors = Object.entries(ERRORS).map(([dialect, form]) => [`${dialect}-error`, form]);
   const bearer = { type: "http", scheme: "bearer" };
   return {

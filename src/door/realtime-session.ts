@@ -51,6 +51,7 @@ interface Running {
 }
 
 export class RealtimeSession extends SocketSession {
+  readonly door = "realtime";
   private readonly house: House;
   private readonly caller: Caller;
   private readonly headers: Headers;

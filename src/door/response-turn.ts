@@ -8,6 +8,7 @@ import { conversationOf, type HeldResponse, type ResponseStore } from "../state/
 import { type Fields, isFields } from "../task/body-fields.ts";
 import { previousNotFound } from "../task/dialects/responses-to-request.ts";
 import { unsealed } from "./compaction.ts";
+import { type HeldAbroad, markedId } from "./held-abroad.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -24,6 +25,8 @@ export interface TurnScopes {
   tenant: string;
   /** Where one is held that it does not: the memory of its connection. */
   connection?: string | undefined;
+  /** What other PoPs hold; undefined = there are none, and ids stay the engine's. */
+  abroad?: HeldAbroad | undefined;
 }
 
 export class ResponseTurn {
@@ -50,7 +53,7 @@ export class ResponseTurn {
    * The body for everything behind the door.
    * @throws GridError previous_response_not_found, invalid_request, payload_too_large
    */
-  prepare(bytes: Uint8Array, limitBytes: number): Uint8Array {
+  async prepare(bytes: Uint8Array, limitBytes: number): Promise<Uint8Array> {
     this.body = bytes;
     const text = decoder.decode(bytes);
     if (!REFERENCES.some((word) => text.includes(word))) return bytes;
@@ -58,7 +61,7 @@ export class ResponseTurn {
     // What is no JSON is refused by whoever parses it, with the place of the fault.
     if (fields === undefined) return bytes;
     const { previous_response_id: before, input, ...rest } = fields;
-    if (typeof before === "string") this.follow(before);
+    if (typeof before === "string") await this.follow(before);
     else if (before !== undefined && before !== null) return bytes;
     this.stored = fields.store !== false;
     const given = itemsOf(input);
@@ -86,18 +89,18 @@ export class ResponseTurn {
     if (!HOLDERS.includes(name)) return undefined;
     const event = parsed(data);
     if (event === undefined || !isFields(event.response)) return undefined;
-    if (this.previousId !== undefined) event.response.previous_response_id = this.previousId;
+    const changed = this.touch(event.response);
     if (ENDED.includes(name)) this.keep(event.response);
-    return this.previousId === undefined ? undefined : event;
+    return changed ? event : undefined;
   }
 
   /** A plain answer, as the caller is to see it. */
   answer(bytes: Uint8Array): Uint8Array {
     const response = parsed(decoder.decode(bytes));
     if (response === undefined || !Array.isArray(response.output)) return bytes;
-    if (this.previousId !== undefined) response.previous_response_id = this.previousId;
+    const changed = this.touch(response);
     this.keep(response);
-    return this.previousId === undefined ? bytes : encoder.encode(JSON.stringify(response));
+    return changed ? encoder.encode(JSON.stringify(response)) : bytes;
   }
 
   /** Holds a response that came to a good end; the first end counts. */
@@ -125,10 +128,22 @@ export class ResponseTurn {
     this.store.drop(connection, this.previousId);
   }
 
-  private follow(id: string): void {
+  private async follow(id: string): Promise<void> {
     this.previousId = id;
-    this.previous = this.find((scope) => this.store.get(scope, id));
+    const { tenant, abroad } = this.scopes;
+    this.previous =
+      this.find((scope) => this.store.get(scope, id)) ?? (await abroad?.get(tenant, id));
     if (this.previous === undefined) throw previousNotFound(id);
+  }
+
+  /** Names the response as the caller is to know it; false: it is so already. */
+  private touch(response: Fields): boolean {
+    const { id } = response;
+    const { abroad } = this.scopes;
+    const marks = abroad !== undefined && typeof id === "string" && this.wantsStore();
+    if (marks) response.id = markedId(id, abroad.pop);
+    if (this.previousId !== undefined) response.previous_response_id = this.previousId;
+    return marks || this.previousId !== undefined;
   }
 
   private find<T>(look: (scope: string) => T | undefined): T | undefined {
@@ -147,9 +162,11 @@ export class ResponseTurn {
   }
 
   private wantsStore(): boolean {
-    if (this.stored !== undefined) return this.stored;
-    const text = decoder.decode(this.body);
-    return !text.includes('"store"') || parsed(text)?.store !== false;
+    if (this.stored === undefined) {
+      const text = decoder.decode(this.body);
+      this.stored = !text.includes('"store"') || parsed(text)?.store !== false;
+    }
+    return this.stored;
   }
 
   private ownItems(): unknown[] {

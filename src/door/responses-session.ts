@@ -38,6 +38,7 @@ interface Lane {
 }
 
 export class ResponsesSession extends SocketSession {
+  readonly door = "responses";
   private readonly house: House;
   private readonly caller: Caller;
   private readonly headers: Headers;
@@ -130,7 +131,7 @@ export class ResponsesSession extends SocketSession {
       return this.leaveWhenDone();
     }
     const { house, caller } = this;
-    const scopes = { tenant: caller.tenant, connection: this.id };
+    const scopes = { tenant: caller.tenant, connection: this.id, abroad: house.abroad };
     const turn = new ResponseTurn(house.responses, scopes);
     const sink = new LaneSink(work, turn, {
       send: (data) => lane.box.push(withLane(data, lane.id)),

@@ -1,7 +1,7 @@
 /**
- * The Responses API over HTTP, and the door to its WebSocket. Responses are held at this PoP alone,
- * for as long as the config says: another PoP answers that it does not know them, and the client
- * sends the whole conversation, as it must after any loss of the vendor's own state.
+ * The Responses API over HTTP, and the door to its WebSocket. A response is held at the PoP where
+ * the client came, for as long as the config says; any other asks that one for it. When it is gone,
+ * the client sends the whole conversation, as it must after any loss of the vendor's own state.
  */
 import { GridError } from "../grid/errors.ts";
 import type { Exchange, Headers } from "../grid/exchange.ts";
@@ -12,6 +12,7 @@ import { modelOf, readJsonBody } from "../task/json-body.ts";
 import type { Route } from "../task/route.ts";
 import type { House } from "./app.ts";
 import { COMPACT_INSTRUCTIONS, sealed } from "./compaction.ts";
+import { findHeld } from "./held-abroad.ts";
 import { ResponseExchange } from "./response-exchange.ts";
 import { checkMedia, replyJson } from "./reply.ts";
 import { itemsOf, parsed, ResponseTurn } from "./response-turn.ts";
@@ -34,7 +35,8 @@ export async function serveResponses(
   // The door where the client came holds its responses.
   if (peer !== undefined) return house.serve(exchange, route, peer);
   const caller = await house.auth.caller(exchange.headers);
-  const turn = new ResponseTurn(house.responses, { tenant: caller.tenant });
+  const scopes = { tenant: caller.tenant, abroad: house.abroad };
+  const turn = new ResponseTurn(house.responses, scopes);
   return house.serve(new ResponseExchange(exchange, turn), route, caller);
 }
 
@@ -67,7 +69,8 @@ export async function getResponse(house: House, exchange: Exchange, id: string):
 
 export async function deleteResponse(house: House, exchange: Exchange, id: string): Promise<void> {
   const { caller } = await find(house, exchange, id);
-  house.responses.drop(caller.tenant, id);
+  const here = house.responses.drop(caller.tenant, id);
+  if (!here) await house.abroad?.drop(caller.tenant, id);
   replyJson(exchange, 200, { id, object: "response", deleted: true });
 }
 
@@ -116,11 +119,11 @@ interface Found {
 /** @throws GridError not_found */
 async function find(house: House, exchange: Exchange, id: string): Promise<Found> {
   const caller = await house.auth.caller(exchange.headers);
-  const held = house.responses.get(caller.tenant, id);
+  const held = await findHeld(house.responses, house.abroad, caller.tenant, id);
   if (held !== undefined) return { caller, held };
   const message =
-    `Response with id '${id.slice(0, 128)}' not found. This PoP holds what was answered here ` +
-    "with store, for a limited time.";
+    `Response with id '${id.slice(0, 128)}' not found. A PoP holds what was answered there with ` +
+    "store, for a limited time.";
   throw new GridError("not_found", message);
 }
 
@@ -129,8 +132,9 @@ export async function compactResponse(house: House, exchange: Exchange): Promise
   checkMedia(exchange.headers);
   const caller = await house.auth.caller(exchange.headers);
   const { bodyBytes, bodyTimeoutMs } = house.limits();
-  const turn = new ResponseTurn(house.responses, { tenant: caller.tenant });
-  const bytes = turn.prepare(await exchange.body(bodyBytes, bodyTimeoutMs), bodyBytes);
+  const scopes = { tenant: caller.tenant, abroad: house.abroad };
+  const turn = new ResponseTurn(house.responses, scopes);
+  const bytes = await turn.prepare(await exchange.body(bodyBytes, bodyTimeoutMs), bodyBytes);
   const fields = readJsonBody(bytes, (one) => strict.decode(one));
   const model = modelOf(fields);
   const items = itemsOf(fields.input);

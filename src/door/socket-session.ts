@@ -8,7 +8,13 @@ import { type DoorSocket, SOCKET_CLOSE, type SocketListener } from "../grid/sock
 import type { Millis } from "../grid/units.ts";
 import { type Fields, isFields } from "../task/body-fields.ts";
 import { parsed } from "./response-turn.ts";
-import { drainingError, type LiveSocket, type SocketLimits, type Sockets } from "./sockets.ts";
+import {
+  drainingError,
+  type LiveSocket,
+  type SocketDoor,
+  type SocketLimits,
+  type Sockets,
+} from "./sockets.ts";
 
 /** Why a socket takes nothing new. */
 interface Leaving {
@@ -18,6 +24,7 @@ interface Leaving {
 }
 
 export abstract class SocketSession implements SocketListener, LiveSocket {
+  abstract readonly door: SocketDoor;
   readonly id: string;
   /** The client reads too slowly: what is to be sent waits in the outboxes. */
   blocked = false;

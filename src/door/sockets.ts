@@ -9,11 +9,21 @@ import type { Millis } from "../grid/units.ts";
 
 export type SocketLimits = PopConfig["sockets"];
 
+export const SOCKET_DOORS = ["responses", "realtime"] as const;
+export type SocketDoor = (typeof SOCKET_DOORS)[number];
+
 /** One socket, as the registry sees it. */
 export interface LiveSocket {
+  readonly door: SocketDoor;
   tick(nowMs: Millis): void;
   /** Ends it as soon as nothing runs on it. */
   drain(): void;
+}
+
+/** Open now, and ever opened. */
+export interface SocketCounts {
+  open: number;
+  opened: number;
 }
 
 export class Sockets {
@@ -21,7 +31,10 @@ export class Sockets {
   private readonly limitsNow: () => SocketLimits;
   private readonly prefix: string;
   private readonly open = new Set<LiveSocket>();
-  private opened = 0;
+  private readonly counts = new Map<SocketDoor, SocketCounts>(
+    SOCKET_DOORS.map((door) => [door, { open: 0, opened: 0 }]),
+  );
+  private named = 0;
   private draining = false;
 
   /** @param prefix makes ids of sockets unique beyond this run */
@@ -49,17 +62,24 @@ export class Sockets {
   }
 
   nextId(): string {
-    return `${this.prefix}${(this.opened++).toString(36)}`;
+    return `${this.prefix}${(this.named++).toString(36)}`;
   }
 
   add(socket: LiveSocket): void {
     this.open.add(socket);
+    const counts = this.count(socket.door);
+    counts.open++;
+    counts.opened++;
     // It was let in before the drain began, and its handshake ended after.
     if (this.draining) socket.drain();
   }
 
   remove(socket: LiveSocket): void {
-    this.open.delete(socket);
+    if (this.open.delete(socket)) this.count(socket.door).open--;
+  }
+
+  count(door: SocketDoor): SocketCounts {
+    return this.counts.get(door) as SocketCounts;
   }
 
   tick(nowMs: Millis): void {

@@ -54,6 +54,12 @@ interface CacheReading {
   nowMs(): Millis;
 }
 
+/** What is read of the door's WebSockets and of the responses that it holds. */
+interface DoorReading {
+  sockets(): readonly { door: string; open: number; opened: number }[];
+  held(): { responses: number; bytes: number };
+}
+
 /** The end of an attempt, as far as it is counted. */
 interface Ended {
   kind: string;
@@ -105,6 +111,7 @@ export class PopMetrics {
     index: IndexReading,
     queueLength: () => number,
     cache?: CacheReading,
+    door?: DoorReading,
   ) {
     this.table = table;
     const seconds = (name: string, help: string, bounds: readonly number[]): Histogram =>
@@ -151,6 +158,7 @@ export class PopMetrics {
     };
     this.readings(index, queueLength);
     if (cache !== undefined) this.cacheReadings(cache);
+    if (door !== undefined) this.doorReadings(door);
   }
 
   decided(decision: Decision, tookS: number): void {
@@ -248,6 +256,27 @@ export class PopMetrics {
         for (const record of this.table.live()) report(read(record), record.spec.id);
       });
     }
+  }
+
+  private doorReadings(door: DoorReading): void {
+    const { registry } = this;
+    const labels = ["door"];
+    const open = { name: "gridpoint_sockets", help: "WebSockets of clients, now.", labels };
+    registry.collect("gauge", open, (report) => {
+      for (const one of door.sockets()) report(one.open, one.door);
+    });
+    const opened = { name: "gridpoint_sockets_opened_total", help: "Since the start.", labels };
+    registry.collect("counter", opened, (report) => {
+      for (const one of door.sockets()) report(one.opened, one.door);
+    });
+    const help = "Responses held to be continued.";
+    registry.collect("gauge", { name: "gridpoint_held_responses", help }, (report) =>
+      report(door.held().responses),
+    );
+    const bytes = "What they count against responses.bytes.";
+    registry.collect("gauge", { name: "gridpoint_held_responses_bytes", help: bytes }, (report) =>
+      report(door.held().bytes),
+    );
   }
 
   private cacheReadings(cache: CacheReading): void {

@@ -4,6 +4,7 @@
  * Gateway API Inference Extension's model server protocol; a quirk names its version or issue.
  */
 import type { Capability, EngineFamily } from "../grid/endpoint.ts";
+import type { Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";
 import type { Combine, Metric } from "./prometheus.ts";
 import type { LoadSource } from "./worker.ts";
@@ -60,6 +61,8 @@ export interface Family {
   poll?: { intervalMs: Millis; timeoutMs: Millis };
   /** Tells its rate limits in its answers. */
   rateLimits?: boolean;
+  /** Headers of requests that callers of other dialects sent; the config's go before them. */
+  translated?: Headers;
   quirks: {
     /** Refuses what is not of its own API: `max_tokens`, `top_k` and other engines' additions. */
     strict?: boolean;
@@ -330,6 +333,8 @@ export const FAMILIES: Readonly<Record<EngineFamily, Family>> = {
     keyHeader: "x-api-key",
     poll: CLOUD_POLL,
     rateLimits: true,
+    // The version before does not tell reasoning tokens apart, which other dialects do.
+    translated: { "anthropic-version": "2026-10-21" },
     quirks: {
       streamUsage: true,
       strict: true,

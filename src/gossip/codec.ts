@@ -147,12 +147,15 @@ export class Writer {
 /** Reads values in the order in which a schema expects them; every method throws SchemaError. */
 export class Reader {
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
   private at = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Offset of the next value. */
+  get offset(): number {
+    return this.at;
   }
 
   get left(): number {
@@ -196,6 +199,16 @@ export class Reader {
     const type = this.take(1);
     if (type < 0xc4 || type > 0xc6) throw new SchemaError("bytes expected");
     return this.span(this.take(1 << (type - 0xc4)), min, max);
+  }
+
+  /** Skips bytes as `bin` reads them; returns where they begin. They end where the reader is. */
+  skipBin(min: number, max: number): number {
+    const type = this.take(1);
+    if (type < 0xc4 || type > 0xc6) throw new SchemaError("bytes expected");
+    const length = this.take(1 << (type - 0xc4));
+    this.need(length, min, max);
+    this.at += length;
+    return this.at - length;
   }
 
   str(min: number, max: number): string {
@@ -255,26 +268,33 @@ export class Reader {
 
   private float64(): number {
     if (this.left < 8) throw new SchemaError("frame ends early");
-    const value = this.view.getFloat64(this.at);
+    const { buffer, byteOffset } = this.bytes;
+    // A view per float, not per reader: hardly a frame holds one.
+    const value = new DataView(buffer, byteOffset + this.at, 8).getFloat64(0);
     this.at += 8;
     return value;
   }
 
-  private span(length: number, min: number, max: number): Uint8Array {
+  private need(length: number, min: number, max: number): void {
     if (length < min || length > max || length > this.left) {
       throw new SchemaError(`${min} to ${max} bytes expected, got ${length}`);
     }
+  }
+
+  private span(length: number, min: number, max: number): Uint8Array {
+    this.need(length, min, max);
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
 
   /** An unsigned big-endian integer of 1, 2 or 4 bytes. */
   private take(bytes: number): number {
-    const at = this.at;
-    if (at + bytes > this.bytes.length) throw new SchemaError("frame ends early");
+    const { bytes: from, at } = this;
+    if (at + bytes > from.length) throw new SchemaError("frame ends early");
     this.at += bytes;
-    if (bytes === 1) return this.bytes[at];
-    return bytes === 2 ? this.view.getUint16(at) : this.view.getUint32(at);
+    if (bytes === 1) return from[at];
+    if (bytes === 2) return (from[at] << 8) | from[at + 1];
+    return ((from[at] << 24) | (from[at + 1] << 16) | (from[at + 2] << 8) | from[at + 3]) >>> 0;
   }
 }
 

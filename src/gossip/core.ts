@@ -247,7 +247,7 @@ export class GossipCore {
   private takeOpen(link: Link, frame: Frame): void {
     switch (frame.kind) {
       case "hot":
-        return this.spread.takeHot(link, frame.sentMs, frame.items);
+        return this.spread.takeHot(link, frame.sentMs, frame.reports);
       case "ping":
         return this.health.takePing(link, pingFrame("pong", frame.sentMs));
       case "pong":
@@ -278,15 +278,12 @@ export class GossipCore {
       case "want":
         return this.sync.takeWant(link, frame.nids);
       case "alias":
-        for (const alias of frame.aliases) link.refs.set(alias.ref, alias);
+        for (const alias of frame.aliases) link.bind(alias);
         return;
       case "rebind":
         return this.spread.rebind(link, frame.refs);
       case "relay":
-        link.wantsAll = frame.all;
-        link.wants.clear();
-        for (const nid of frame.nids) link.wants.add(nid);
-        return this.spread.offerHot(link);
+        return this.spread.takeRelay(link, frame.all, frame.nids);
       case "prefix":
         return this.prefixes.take(link, frame.part);
       case "follow":

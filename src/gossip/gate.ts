@@ -173,6 +173,7 @@ export class Gate {
   closed(link: Link): void {
     if (!this.links.delete(link.id)) return;
     this.parts.prefixes.closed(link);
+    this.parts.spread.closed(link);
     this.parts.calls.closed(link);
     const member = this.members.byNid.get(link.peer ?? "");
     if (member === undefined || !link.open || this.linkTo(member.nid) !== undefined) return;

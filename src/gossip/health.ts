@@ -80,9 +80,10 @@ export class Health {
     const { nowMs, limits } = this.context;
     const linked = new Set<string | undefined>();
     for (const link of this.links.values()) if (link.open) linked.add(link.peer);
-    for (const member of this.members.others()) {
-      if (!this.members.isLive(member)) continue;
-      this.members.judge(member);
+    for (const member of this.members.byNid.values()) {
+      if (member === this.members.self || !this.members.isLive(member)) continue;
+      // Nobody says anything against it: there is nothing to judge.
+      if (member.accused) this.members.judge(member);
       const unlinked = !linked.has(member.nid);
       member.stale = unlinked && nowMs - member.newsMs > limits.staleMs;
       if (member.stale) this.accuse(member);
@@ -205,6 +206,7 @@ export class Health {
   private hold(member: Member, accusation: Accusation): void {
     const untilMs = this.context.nowMs + this.context.limits.accuseMs;
     member.accusations.set(accusation.accuser, { accusation, untilMs });
+    member.accused = true;
     this.members.judge(member);
   }
 

@@ -10,6 +10,12 @@ import type { Member } from "./members.ts";
 import type { Alias, Hello } from "./message.ts";
 import type { Accusation, Claim, ColdRecord } from "./statement.ts";
 
+/** What a ref of the peer's stands for, and the slot that it was found to be in `tenure`. */
+export interface Bound extends Alias {
+  slot: number;
+  tenure: number;
+}
+
 export type Phase = "hello" | "auth" | "open";
 
 export const NEIGHBOUR = 0;
@@ -48,7 +54,7 @@ export class Link {
   tokens: number;
   tokensMs: Millis;
   /** What the peer's refs stand for. */
-  readonly refs = new Map<number, Alias>();
+  readonly refs = new Map<number, Bound>();
   /** By slot: the epoch under which our ref was announced. */
   readonly announced: number[] = [];
   /** By slot: the version of the load report that the peer has. */
@@ -62,6 +68,8 @@ export class Link {
   readonly claims = new Map<Nid, Claim>();
   readonly accusations = new Map<string, Accusation>();
   readonly cold = new Map<string, ColdRecord>();
+  /** Least round trip of the last few; 0: none was measured. */
+  rttMs: Millis = 0;
   private readonly rtts: number[] = [];
   private offsets: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   private windowMs: Millis;
@@ -86,10 +94,6 @@ export class Link {
     return this.phase === "open" && this.role === NEIGHBOUR;
   }
 
-  get rttMs(): Millis {
-    return this.rtts.length === 0 ? 0 : Math.min(...this.rtts);
-  }
-
   /** How much longer than the least the last round trips took, on average. */
   get jitterMs(): Millis {
     if (this.rtts.length === 0) return 0;
@@ -99,6 +103,7 @@ export class Link {
 
   addRtt(rttMs: Millis): void {
     if (this.rtts.push(Math.max(0, rttMs)) > RTT_SAMPLES) this.rtts.shift();
+    this.rttMs = Math.min(...this.rtts);
   }
 
   /**
@@ -127,6 +132,15 @@ export class Link {
     if (this.tokens < bytes) return false;
     this.tokens -= bytes;
     return true;
+  }
+
+  /** The peer asked for reports of others, all or some. */
+  get relays(): boolean {
+    return this.wantsAll || this.wants.size > 0;
+  }
+
+  bind({ ref, nid, epoch }: Alias): void {
+    this.refs.set(ref, { ref, nid, epoch, slot: 0, tenure: 0 });
   }
 
   wantsHotOf(member: Member, self: Member): boolean {

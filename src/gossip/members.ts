@@ -24,6 +24,20 @@ export interface Hot {
   version: number;
 }
 
+/**
+ * By slot, what a load report that comes is compared with. Most reports are known by another
+ * neighbour already; columns answer that without a look at the member, which is not in the cache.
+ */
+export class ReportColumns {
+  /** Reports up to this are old. */
+  readonly seq: number[] = [];
+  /** Of the report that is held; 0: none. */
+  readonly version: number[] = [];
+  readonly epoch: number[] = [];
+  /** Changes with who has the slot, its epoch, and whether it lives. */
+  readonly tenure: number[] = [];
+}
+
 export interface HeldAccusation {
   accusation: Accusation;
   untilMs: Millis;
@@ -42,6 +56,9 @@ export interface Member {
   sinceMs: Millis;
   /** By accuser, at the member's present (epoch, incarnation); withdrawn and run-out ones too. */
   accusations: Map<Nid, HeldAccusation>;
+  /** There are some. */
+  accused: boolean;
+  /** Written by `MemberTable.setHot` only. */
   hot: Hot | undefined;
   hotVersion: number;
   /** Reports up to this seq are old, though none is held. */
@@ -80,9 +97,11 @@ export function isAfter(
 export class MemberTable {
   readonly byNid = new Map<Nid, Member>();
   readonly bySlot: (Member | undefined)[] = [];
+  readonly reports = new ReportColumns();
   readonly self: Member;
   private readonly context: Context;
   private live = 1;
+  private tenures = 0;
 
   constructor(context: Context, claim: Claim, certificate: Certificate) {
     this.context = context;
@@ -144,15 +163,23 @@ export class MemberTable {
       member.leastSeq = member.hot.seq;
       member.hot = undefined;
     }
+    this.column(member);
     // A DOWN member keeps its cold state: tombstones must hold when it proves to be alive.
     if (state === "left") member.cold = new ColdMap();
     this.announce(member);
     this.updateRoutable(member);
   }
 
+  setHot(member: Member, hot: Hot): void {
+    member.hot = hot;
+    this.reports.seq[member.slot] = hot.seq;
+    this.reports.version[member.slot] = hot.version;
+  }
+
   /** Distinct accusers that count now. */
   accusers(member: Member): number {
     let active = 0;
+    if (!member.accused) return active;
     for (const { accusation, untilMs } of member.accusations.values()) {
       if (!accusation.withdrawn && untilMs > this.context.nowMs) active++;
     }
@@ -206,7 +233,9 @@ export class MemberTable {
     if (rekeyed || claim.epoch > member.claim.epoch) member.cold = new ColdMap();
     member.claim = claim;
     member.certificate = certificate;
+    this.column(member);
     member.accusations.clear();
+    member.accused = false;
     member.newsMs = this.context.nowMs;
     member.dialAttempts = 0;
     member.dialAtMs = this.context.nowMs;
@@ -228,6 +257,7 @@ export class MemberTable {
       state: claim.left ? "left" : "alive",
       sinceMs: nowMs,
       accusations: new Map(),
+      accused: false,
       hot: undefined,
       hotVersion: 0,
       leastSeq: 0,
@@ -246,10 +276,21 @@ export class MemberTable {
     };
     this.bySlot[slot] = member;
     this.byNid.set(member.nid, member);
+    this.column(member);
     if (this.byNid.size > 1 && this.isLive(member)) this.live++;
     this.announce(member);
     this.updateRoutable(member);
     return member;
+  }
+
+  /** Who, epoch or liveness of a slot changed: what links found out about it is void. */
+  private column(member: Member): void {
+    const { slot, hot, leastSeq, claim } = member;
+    const { reports } = this;
+    reports.seq[slot] = hot?.seq ?? leastSeq;
+    reports.version[slot] = hot?.version ?? 0;
+    reports.epoch[slot] = claim.epoch;
+    reports.tenure[slot] = ++this.tenures;
   }
 
   private announce({ nid, state, claim }: Member): void {
@@ -271,6 +312,7 @@ export class MemberTable {
   private forget(member: Member): void {
     this.byNid.delete(member.nid);
     this.bySlot[member.slot] = undefined;
+    this.reports.tenure[member.slot] = ++this.tenures;
     this.context.count("forgotten");
   }
 }

@@ -26,6 +26,7 @@
  * A HOT record is about 26 B: the origin is named by a small `ref` that ALIAS bound, on this link,
  * to (nid, epoch); the age replaces a timestamp, so that no two clocks need to agree.
  */
+import type { Millis } from "../grid/units.ts";
 import { Writer } from "./codec.ts";
 import { type Nid, nidToBytes } from "./identity.ts";
 import type { Accusation, Claim, ColdRecord, Signed } from "./statement.ts";
@@ -62,6 +63,40 @@ export interface HotItem {
   payload: Uint8Array;
 }
 
+/**
+ * The load reports of one frame, as columns: of most of them the news came by another neighbour,
+ * so that telling so must not cost an object each. Valid until the next frame is read.
+ */
+export class HotReports {
+  count = 0;
+  readonly refs = new Uint16Array(MAX_HOT);
+  readonly seqs = new Float64Array(MAX_HOT);
+  readonly agesMs = new Float64Array(MAX_HOT);
+  private bytes: Uint8Array = new Uint8Array();
+  private readonly starts = new Uint32Array(MAX_HOT);
+  private readonly ends = new Uint32Array(MAX_HOT);
+
+  begin(bytes: Uint8Array): this {
+    this.bytes = bytes;
+    this.count = 0;
+    return this;
+  }
+
+  add(ref: number, seq: number, ageMs: Millis, start: number, end: number): void {
+    const at = this.count++;
+    this.refs[at] = ref;
+    this.seqs[at] = seq;
+    this.agesMs[at] = ageMs;
+    this.starts[at] = start;
+    this.ends[at] = end;
+  }
+
+  /** A copy. */
+  payload(at: number): Uint8Array {
+    return this.bytes.slice(this.starts[at], this.ends[at]);
+  }
+}
+
 export interface PrefixPart {
   seq: number;
   part: number;
@@ -83,7 +118,7 @@ export type Frame =
   | { kind: "auth"; signature: Uint8Array }
   | { kind: "welcome"; remembered: Claim | undefined; gone: boolean }
   | { kind: "goaway"; reason: string; retryAfterMs: number }
-  | { kind: "hot"; sentMs: number; items: HotItem[] }
+  | { kind: "hot"; sentMs: number; reports: HotReports }
   | { kind: "cold"; records: ColdRecord[] }
   | { kind: "sum"; hashes: Uint32Array }
   | { kind: "have"; buckets: Uint8Array; entries: Have[] }

@@ -5,7 +5,7 @@
 import { Reader, SchemaError } from "./codec.ts";
 import { MAX_CERTIFICATE_BYTES, MAX_SIGNATURE_BYTES, type Nid, nidFromBytes } from "./identity.ts";
 import type { GossipLimits } from "./limits.ts";
-import { type Frame, MAX_HOT, SUM_BUCKETS } from "./message.ts";
+import { type Frame, HotReports, MAX_HOT, SUM_BUCKETS } from "./message.ts";
 import { readAccusation, readClaim, readCold } from "./statement.ts";
 
 const MAX_ITEMS = 4096;
@@ -41,16 +41,21 @@ function readWelcome(reader: Reader, items: number): Frame {
   return { kind: "welcome", gone, remembered: readClaim(reader) };
 }
 
-function readHot(reader: Reader, items: number, limits: GossipLimits): Frame {
+const reports = new HotReports();
+
+function readHot(reader: Reader, items: number, limits: GossipLimits, bytes: Uint8Array): Frame {
   const sentMs = reader.int(0, 0xffffffff);
   if (items - 1 > 4 * MAX_HOT) throw new SchemaError(`more than ${MAX_HOT} load reports`);
-  const hot = groups(items - 1, 4, () => ({
-    ref: readRef(reader, limits),
-    seq: reader.int(1),
-    ageMs: reader.int(0, 0xffffff) * 10,
-    payload: reader.bin(0, limits.hotBytes),
-  }));
-  return { kind: "hot", sentMs, items: hot };
+  if ((items - 1) % 4 !== 0) throw new SchemaError("items in groups of 4 expected");
+  reports.begin(bytes);
+  for (let left = items - 1; left > 0; left -= 4) {
+    const ref = readRef(reader, limits);
+    const seq = reader.int(1);
+    const ageMs = reader.int(0, 0xffffff) * 10;
+    const start = reader.skipBin(0, limits.hotBytes);
+    reports.add(ref, seq, ageMs, start, reader.offset);
+  }
+  return { kind: "hot", sentMs, reports };
 }
 
 function readHave(reader: Reader, items: number): Frame {
@@ -98,7 +103,13 @@ const FIXED_ITEMS: Record<number, number> = {
   19: 3,
 };
 
-function readBody(kind: number, reader: Reader, items: number, limits: GossipLimits): Frame {
+function readBody(
+  kind: number,
+  reader: Reader,
+  items: number,
+  limits: GossipLimits,
+  bytes: Uint8Array,
+): Frame {
   const fixed = FIXED_ITEMS[kind];
   if (fixed !== undefined && items !== fixed) {
     throw new SchemaError(`frame ${kind} has ${fixed} items`);
@@ -113,7 +124,7 @@ function readBody(kind: number, reader: Reader, items: number, limits: GossipLim
     case 4:
       return { kind: "goaway", reason: reader.str(0, 64), retryAfterMs: reader.int(0, 86_400_000) };
     case 5:
-      return readHot(reader, items, limits);
+      return readHot(reader, items, limits, bytes);
     case 6:
       return { kind: "cold", records: groups(items, 2, () => readCold(reader, limits.valueBytes)) };
     case 7:
@@ -183,7 +194,7 @@ export function readFrame(bytes: Uint8Array, limits: GossipLimits): Frame {
   }
   const reader = new Reader(bytes);
   const items = reader.array(2, MAX_ITEMS);
-  const frame = readBody(reader.int(1, 255), reader, items - 1, limits);
+  const frame = readBody(reader.int(1, 255), reader, items - 1, limits, bytes);
   reader.end();
   return frame;
 }

@@ -7,13 +7,14 @@ import type { Millis } from "../grid/units.ts";
 import { encode, Reader } from "./codec.ts";
 import { FLOOR_KEY } from "./cold.ts";
 import type { Context, LinkId, TimerId } from "./context.ts";
-import { type Link, send } from "./link.ts";
-import { MAX_SIGNATURE_BYTES, nidToBytes, ROLE } from "./identity.ts";
+import { type Bound, type Link, send } from "./link.ts";
+import { MAX_SIGNATURE_BYTES, type Nid, nidToBytes, ROLE } from "./identity.ts";
 import type { Member, MemberTable } from "./members.ts";
 import {
   type Alias,
   aliasFrame,
   type HotItem,
+  type HotReports,
   hotFrame,
   MAX_HOT,
   rebindFrame,
@@ -36,6 +37,8 @@ export class Spread {
   private readonly members: MemberTable;
   private readonly links: ReadonlyMap<LinkId, Link>;
   private readonly timers = new Map<TimerId, Millis>();
+  /** Links whose peer asked for reports of others: in a whole mesh none. */
+  private readonly relaying = new Set<Link>();
 
   constructor(context: Context, members: MemberTable, links: ReadonlyMap<LinkId, Link>) {
     this.context = context;
@@ -76,30 +79,42 @@ export class Spread {
     const seq = (self.hot?.seq ?? 0) + 1;
     const payload = this.signHot(seq, content);
     const receivedMs = this.context.nowMs;
-    self.hot = { seq, payload, content, ageMs: 0, receivedMs, version: ++self.hotVersion };
+    const version = ++self.hotVersion;
+    this.members.setHot(self, { seq, payload, content, ageMs: 0, receivedMs, version });
+    // Nothing in it depends on the link but the numbers that were announced there.
+    const item = { ref: self.slot, seq, ageMs: 0, payload };
+    let frame: Uint8Array | undefined;
     for (const link of this.flooded()) {
-      link.dirty.add(self.slot);
-      this.flushHot(link);
+      if (link.dirty.size === 0 && link.announced[self.slot] === self.claim.epoch) {
+        if (link.buffered > this.context.limits.softBufferBytes) {
+          link.dirty.add(self.slot);
+          continue;
+        }
+        link.known[self.slot] = version;
+        frame ??= hotFrame(receivedMs, [item]);
+        send(this.context, link, frame);
+      } else {
+        link.dirty.add(self.slot);
+        this.flushHot(link);
+      }
     }
   }
 
   /** Takes a HOT frame; a report that is not newer, or not plausible, changes nothing. */
-  takeHot(link: Link, sentMs: number, items: readonly HotItem[]): void {
+  takeHot(link: Link, sentMs: number, reports: HotReports): void {
     const transitMs = link.transitMs(sentMs, this.context.nowMs);
     const unbound: number[] = [];
-    for (const item of items) {
-      const alias = link.refs.get(item.ref);
-      const member = alias && this.members.byNid.get(alias.nid);
+    const { seq: seqs, version, tenure } = this.members.reports;
+    for (let at = 0; at < reports.count; at++) {
+      const bound = link.refs.get(reports.refs[at]);
       // A ref of an epoch that is over was replayed, or its successor was lost.
-      const stale = member !== undefined && alias !== undefined && alias.epoch < member.claim.epoch;
-      if (alias === undefined || stale) unbound.push(item.ref);
-      if (member === undefined || member === this.members.self) continue;
-      if (member.claim.epoch !== alias?.epoch || !this.members.isLive(member)) continue;
-      const heldSeq = member.hot?.seq ?? member.leastSeq;
-      if (item.seq > heldSeq) this.putHot(link, member, item, transitMs);
-      else if (item.seq === heldSeq && member.hot !== undefined) {
-        link.known[member.slot] = member.hot.version;
-      }
+      const fits = bound !== undefined && (tenure[bound.slot] === bound.tenure || this.find(bound));
+      if (bound === undefined || (!fits && this.isOver(bound))) unbound.push(reports.refs[at]);
+      if (!fits) continue;
+      const { slot } = bound;
+      const seq = reports.seqs[at];
+      if (seq > seqs[slot]) this.putHot(link, slot, reports, at, transitMs);
+      else if (seq === seqs[slot] && version[slot] > 0) link.known[slot] = version[slot];
     }
     if (unbound.length === 0 || this.context.nowMs - link.reboundMs < REBIND_MS) return;
     link.reboundMs = this.context.nowMs;
@@ -160,6 +175,20 @@ export class Spread {
     this.schedule("flush", this.context.limits.flushMs);
   }
 
+  /** The peer wants all reports, or those of `nids`. */
+  takeRelay(link: Link, all: boolean, nids: readonly Nid[]): void {
+    link.wantsAll = all;
+    link.wants.clear();
+    for (const nid of nids) link.wants.add(nid);
+    if (link.relays) this.relaying.add(link);
+    else this.relaying.delete(link);
+    this.offerHot(link);
+  }
+
+  closed(link: Link): void {
+    this.relaying.delete(link);
+  }
+
   private *flooded(except?: Link): IterableIterator<Link> {
     for (const link of this.links.values()) if (link.floods && link !== except) yield link;
   }
@@ -175,47 +204,70 @@ export class Spread {
   }
 
   /** The content of a report as it travelled; undefined when its signature does not hold. */
-  private hotContent(member: Member, item: HotItem, payload: Uint8Array): Uint8Array | undefined {
+  private hotContent(member: Member, seq: number, payload: Uint8Array): Uint8Array | undefined {
     if (this.context.options.signHot === "none") return payload;
     const reader = new Reader(payload);
     reader.array(2, 2);
     const content = reader.bin(0, this.context.limits.hotBytes);
     const signature = reader.bin(1, MAX_SIGNATURE_BYTES);
     reader.end();
-    const body = this.hotBody(member, item.seq, content);
+    const body = this.hotBody(member, seq, content);
     const { publicKey } = member.certificate;
     return this.context.keyring.check("hot", publicKey, body, signature) ? content : undefined;
   }
 
-  private putHot(link: Link, member: Member, item: HotItem, transitMs: Millis): void {
+  private putHot(
+    link: Link,
+    slot: number,
+    reports: HotReports,
+    at: number,
+    transitMs: Millis,
+  ): void {
     const { nowMs } = this.context;
+    const member = this.members.bySlot[slot] as Member;
     const held = member.hot;
-    const ageMs = item.ageMs + transitMs;
+    const seq = reports.seqs[at];
+    const ageMs = reports.agesMs[at] + transitMs;
     if (held !== undefined) {
       // A relay must not lock the author out by a seq that the author cannot have reached.
       const passedMs = nowMs - held.receivedMs + held.ageMs;
-      if (item.seq > held.seq + SEQ_SLACK + passedMs * SEQ_PER_MS) {
+      if (seq > held.seq + SEQ_SLACK + passedMs * SEQ_PER_MS) {
         this.context.count("seq-jump");
         return;
       }
     }
-    const payload = item.payload.slice();
-    const content = this.hotContent(member, item, payload);
+    const payload = reports.payload(at);
+    const content = this.hotContent(member, seq, payload);
     if (content === undefined) {
       this.context.refuse("forged", link.peer);
       return;
     }
     const version = ++member.hotVersion;
-    member.hot = { seq: item.seq, payload, content, ageMs, receivedMs: nowMs, version };
+    this.members.setHot(member, { seq, payload, content, ageMs, receivedMs: nowMs, version });
     member.newsMs = Math.max(member.newsMs, nowMs - ageMs);
     link.known[member.slot] = version;
     this.context.event({ type: "hot", nid: member.nid });
     if ((this.members.self.certificate.roles & ROLE.leaf) === 0) this.passOn(member, link);
   }
 
+  /** Looks up whom a ref stands for. False: nobody here whose reports of that epoch count. */
+  private find(bound: Bound): boolean {
+    const member = this.members.byNid.get(bound.nid);
+    if (member === undefined || member === this.members.self) return false;
+    if (bound.epoch !== member.claim.epoch || !this.members.isLive(member)) return false;
+    bound.slot = member.slot;
+    bound.tenure = this.members.reports.tenure[member.slot];
+    return true;
+  }
+
+  private isOver(bound: Bound): boolean {
+    const member = this.members.byNid.get(bound.nid);
+    return member !== undefined && bound.epoch < member.claim.epoch;
+  }
+
   private passOn(member: Member, from: Link): void {
     let waits = false;
-    for (const link of this.links.values()) {
+    for (const link of this.relaying) {
       if (link === from || !link.floods || link.peer === member.nid) continue;
       if (!link.wantsAll && !link.wants.has(member.nid)) continue;
       link.dirty.add(member.slot);
@@ -290,12 +342,15 @@ export class Spread {
   private flushHot(link: Link): void {
     if (link.dirty.size === 0 || link.buffered > this.context.limits.softBufferBytes) return;
     const { nowMs, limits } = this.context;
+    const { reports } = this.members;
     const aliases: Alias[] = [];
     const items: HotItem[] = [];
     let bytes = 0;
     for (const slot of link.dirty) {
       if (items.length >= MAX_HOT || bytes > limits.frameBytes - 2 * limits.hotBytes) break;
       link.dirty.delete(slot);
+      const told = link.known[slot] === reports.version[slot];
+      if (told && link.announced[slot] === reports.epoch[slot]) continue;
       const member = this.members.bySlot[slot];
       const hot = member?.hot;
       if (member === undefined || hot === undefined || link.peer === member.nid) continue;
@@ -303,7 +358,7 @@ export class Spread {
       if (link.announced[slot] !== epoch) {
         aliases.push({ ref: slot, nid: member.nid, epoch });
         link.announced[slot] = epoch;
-      } else if (link.known[slot] === hot.version) continue;
+      }
       link.known[slot] = hot.version;
       const ageMs = hot.ageMs + nowMs - hot.receivedMs;
       items.push({ ref: slot, seq: hot.seq, ageMs, payload: hot.payload });

@@ -23,6 +23,9 @@ const MIN_AGE_MS = 10_000;
 const EXPLORE_MS = 20_000;
 /** Peers asked to relay what no link of ours brings. */
 const RELAYS = 2;
+/** What a neighbour can be asked for, beside a list of ids. */
+const ALL = "all";
+const NOTHING = "nothing";
 const LEAF_LINKS = 3;
 const ACQUAINTANCES = 16;
 /** Links given up in one review when a mesh turns into an overlay. */
@@ -154,12 +157,16 @@ export class Topology {
         if (this.members.isLive(member) && !linked.has(member.nid)) missing.push(member.nid);
       }
     }
-    const neighbours = [...this.links.values()].filter((link) => link.floods);
+    const whole = !all && missing.length === 0;
+    const neighbours = [...this.links.values()].filter(
+      // In a whole mesh nothing is asked; who was asked for something is told so.
+      (link) => link.floods && !(whole && (link.asked === "" || link.asked === NOTHING)),
+    );
     neighbours.sort((a, b) => a.rttMs - b.rttMs || a.id - b.id);
     neighbours.forEach((link, rank) => {
       const nids = rank < RELAYS ? missing.filter((nid) => nid !== link.peer) : [];
-      const asked = `${all} ${nids.join()}`;
-      if (asked === link.asked || (link.asked === "" && !all && nids.length === 0)) return;
+      const asked = all ? ALL : nids.join() || NOTHING;
+      if (asked === link.asked || (link.asked === "" && asked === NOTHING)) return;
       link.asked = asked;
       send(this.context, link, relayFrame(all, nids));
     });

@@ -25,34 +25,65 @@ export interface MemberView {
   jitterMs: Millis;
   /** Its last load report, how old that is and when it was made, never told too young. */
   load: { seq: number; ageMs: Millis; atMs: Millis; content: Uint8Array } | undefined;
-  cold: ReadonlyMap<string, Uint8Array>;
+  /** As it is when this is read for the first time. */
+  readonly cold: ReadonlyMap<string, Uint8Array>;
 }
 
-export function viewOf(member: Member, nowMs: Millis): MemberView {
-  const { hot, claim, certificate } = member;
-  const cold = new Map<string, Uint8Array>();
-  for (const { key, value } of member.cold.records.values()) {
-    if (value !== null && key !== FLOOR_KEY) cold.set(key, value);
-  }
-  return {
-    nid: member.nid,
-    state: member.state,
-    routable: member.routable,
-    reachable: member.reachable,
-    epoch: claim.epoch,
-    inc: claim.inc,
-    address: claim.address,
-    zone: certificate.zone,
-    roles: certificate.roles,
-    capacity: certificate.capacity,
-    rttMs: member.rttMs,
-    jitterMs: member.jitterMs,
-    load: hot && {
+class MemberSnapshot implements MemberView {
+  readonly nid: Nid;
+  readonly state: MemberState;
+  readonly routable: boolean;
+  readonly reachable: boolean;
+  readonly epoch: number;
+  readonly inc: number;
+  readonly address: string;
+  readonly zone: string;
+  readonly roles: number;
+  readonly capacity: number;
+  readonly rttMs: Millis | undefined;
+  readonly jitterMs: Millis;
+  readonly load: MemberView["load"];
+  readonly #member: Member;
+  #cold: ReadonlyMap<string, Uint8Array> | undefined;
+
+  constructor(member: Member, nowMs: Millis) {
+    const { hot, claim, certificate } = member;
+    this.nid = member.nid;
+    this.state = member.state;
+    this.routable = member.routable;
+    this.reachable = member.reachable;
+    this.epoch = claim.epoch;
+    this.inc = claim.inc;
+    this.address = claim.address;
+    this.zone = certificate.zone;
+    this.roles = certificate.roles;
+    this.capacity = certificate.capacity;
+    this.rttMs = member.rttMs;
+    this.jitterMs = member.jitterMs;
+    this.load = hot && {
       seq: hot.seq,
       ageMs: hot.ageMs + nowMs - hot.receivedMs,
       atMs: hot.receivedMs - hot.ageMs,
       content: hot.content,
-    },
-    cold,
-  };
+    };
+    this.#member = member;
+  }
+
+  /** A copy, made only for whoever looks: most want the load alone. */
+  get cold(): ReadonlyMap<string, Uint8Array> {
+    this.#cold ??= coldOf(this.#member);
+    return this.#cold;
+  }
+}
+
+export function viewOf(member: Member, nowMs: Millis): MemberView {
+  return new MemberSnapshot(member, nowMs);
+}
+
+function coldOf(member: Member): ReadonlyMap<string, Uint8Array> {
+  const cold = new Map<string, Uint8Array>();
+  for (const { key, value } of member.cold.records.values()) {
+    if (value !== null && key !== FLOOR_KEY) cold.set(key, value);
+  }
+  return cold;
 }

@@ -44,7 +44,7 @@ export interface Exchange {
 export interface OutRequest {
   /** Scheme, host and port: `http://127.0.0.1:8000`. */
   origin: string;
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "DELETE";
   path: string;
   headers: Headers;
   body?: Uint8Array;

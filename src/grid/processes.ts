@@ -24,6 +24,14 @@ export interface ProcessReport {
   drains: { endpoint: string | undefined; on: boolean }[];
 }
 
+/** A response that one process does not hold, and another may. */
+export interface HeldQuestion {
+  tenant: string;
+  id: string;
+  /** It is to be forgotten. */
+  drop: boolean;
+}
+
 export interface ProcessPort {
   /** This process' number, 0 for the one that speaks for the PoP in the grid. */
   readonly process: number;
@@ -32,4 +40,6 @@ export interface ProcessPort {
   listen(onReport: (report: ProcessReport) => void, onGone: (process: number) => void): void;
   /** The metrics of all processes, as one page. */
   metrics(own: string): Promise<string>;
+  /** Asks all others; what the one that holds it says, "" when none does. */
+  held(question: HeldQuestion): Promise<string>;
 }

@@ -258,13 +258,15 @@ export function readLoad(bytes: Uint8Array): LoadNow {
   const revision = reader.int(0, 0xffff);
   const mask = reader.int(0, 2 ** QUEUE_CLASSES - 1);
   let left = items - 2;
-  const queueClasses = Array.from({ length: QUEUE_CLASSES }, (_, i) => {
-    if ((mask & (1 << i)) === 0) return 0;
+  const queueClasses = new Array<number>(QUEUE_CLASSES).fill(0);
+  for (let i = 0; i < QUEUE_CLASSES; i++) {
+    if ((mask & (1 << i)) === 0) continue;
     left--;
-    return reader.int(0, COUNT_MAX);
-  });
+    queueClasses[i] = reader.int(0, COUNT_MAX);
+  }
   if (left < 0 || left % 5 !== 0) throw new SchemaError("five items per endpoint expected");
-  const endpoints = Array.from({ length: left / 5 }, () => readEndpointLoad(reader));
+  const endpoints: EndpointLoad[] = [];
+  for (; left > 0; left -= 5) endpoints.push(readEndpointLoad(reader));
   reader.end();
   return { revision, endpoints, queueClasses };
 }

@@ -40,6 +40,8 @@ export class GossipFleet implements Fleet {
   private readonly known = new Map<Nid, Known>();
   private readonly digests = new Digests();
   private readonly follows = new Map<Nid, () => void>();
+  /** Whose load came since the last `settle`. */
+  private readonly unsettled = new Set<Nid>();
   private listener: FleetListener | undefined;
   private bus: FleetBus | undefined;
   private card: PopCard | undefined;
@@ -93,7 +95,15 @@ export class GossipFleet implements Fleet {
     this.flushDigest();
   }
 
+  /** Loads come one by one, a hundred a second from thirty PoPs: a turn of some costs far less. */
+  settle(): void {
+    if (this.unsettled.size === 0) return;
+    for (const nid of this.unsettled) this.takeLoad(nid);
+    this.unsettled.clear();
+  }
+
   *pops(): Iterable<FleetPop> {
+    this.settle();
     for (const { pop } of this.known.values()) yield pop;
   }
 
@@ -140,7 +150,8 @@ export class GossipFleet implements Fleet {
         if (pageOf(event.key) !== undefined) this.takeCard(event.nid);
         return;
       case "hot":
-        return this.takeLoad(event.nid);
+        this.unsettled.add(event.nid);
+        return;
       case "member":
         return this.takeMember(event.nid);
       case "routable":
@@ -185,7 +196,7 @@ export class GossipFleet implements Fleet {
     const known = this.known.get(nid);
     if (member === undefined || known === undefined) return;
     this.readLoadOf(nid, member, known.pop);
-    this.notify(nid);
+    this.tell(member, known);
   }
 
   /** The last report as the pop's load, when it follows the card that we have. */
@@ -196,7 +207,8 @@ export class GossipFleet implements Fleet {
     if (load === undefined || load.revision !== revision % 0x10000) return;
     if (load.endpoints.length > pop.card.endpoints.length) return;
     const { seq, atMs } = report;
-    pop.load = { ...load, revision: pop.card.revision, seq, atMs };
+    const { endpoints, queueClasses } = load;
+    pop.load = { endpoints, queueClasses, revision: pop.card.revision, seq, atMs };
   }
 
   private takeMember(nid: Nid): void {
@@ -210,10 +222,16 @@ export class GossipFleet implements Fleet {
   private notify(nid: Nid): void {
     const member = this.member(nid);
     const known = this.known.get(nid);
-    if (member === undefined || known === undefined) return;
-    const { rttMs, jitterMs, state, reachable } = popOf(member);
-    Object.assign(known.pop, { rttMs, jitterMs, state, reachable });
-    this.listener?.onPop(known.pop);
+    if (member !== undefined && known !== undefined) this.tell(member, known);
+  }
+
+  private tell({ rttMs, jitterMs, state, reachable }: MemberView, { pop }: Known): void {
+    // Not measured yet is no short way.
+    pop.rttMs = rttMs ?? Number.NaN;
+    pop.jitterMs = jitterMs;
+    pop.state = state;
+    pop.reachable = reachable;
+    this.listener?.onPop(pop);
   }
 
   private takeDigest(nid: Nid, snapshot: boolean, added: number[], removed: number[]): void {
@@ -240,6 +258,7 @@ export class GossipFleet implements Fleet {
 
   private reviewLater(): void {
     this.review = this.host.timers.setTimeout(() => {
+      this.settle();
       this.followNearest();
       for (const [nid, { pop }] of this.known) {
         if (this.member(nid) === undefined) this.forget(nid, pop);

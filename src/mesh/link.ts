@@ -4,7 +4,10 @@
  */
 import type { LinkId } from "../gossip/context.ts";
 
-/** The part of a WebSocket that is used; `terminate` where the runtime can drop a peer at once. */
+/**
+ * The part of a WebSocket that is used; `terminate` where the runtime can drop a peer at once. A
+ * message's data is an ArrayBuffer or, where that saves a copy, a Uint8Array of it.
+ */
 export interface LinkSocket {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -104,7 +107,8 @@ export class MeshLink {
 
   private received(data: unknown): void {
     if (this.over) return;
-    if (data instanceof ArrayBuffer) this.listener.onFrame(this, new Uint8Array(data));
+    if (data instanceof Uint8Array) this.listener.onFrame(this, data);
+    else if (data instanceof ArrayBuffer) this.listener.onFrame(this, new Uint8Array(data));
     else this.close(CLOSE.kind, "gossip is binary");
   }
 

@@ -77,16 +77,23 @@ export class Mesh implements LinkListener {
 
   /** What the owner of the core asked of it: `perform(core.setLocal(...))`. */
   perform(effects: readonly Effect[]): void {
-    this.waiting.push(...effects);
     // An event may ask for more: in order, one after another.
-    if (this.busy) return;
+    if (this.busy) {
+      this.waiting.push(...effects);
+      return;
+    }
+    if (effects.length === 0) return;
     this.busy = true;
+    let done = 0;
     try {
+      while (done < effects.length) this.do(effects[done++]);
       for (let effect = this.waiting.shift(); effect; effect = this.waiting.shift()) {
         this.do(effect);
       }
     } finally {
       this.busy = false;
+      // A listener that threw keeps nobody else from what is theirs.
+      if (done < effects.length) this.waiting.unshift(...effects.slice(done));
     }
   }
 

@@ -31,13 +31,16 @@ function digest(secret: number, bytes: Uint8Array): Uint8Array {
   return signature;
 }
 
-const nameOf = (key: Uint8Array) => key.slice(0, 8).join();
+/** The first 48 bits: enough to tell the keys of one grid apart. */
+const nameOf = (key: Uint8Array) =>
+  ((key[0] << 16) | (key[1] << 8) | key[2]) * 0x100_0000 +
+  ((key[3] << 16) | (key[4] << 8) | key[5]);
 
 /** The grid's root and everybody's keys. */
 export class SimAuthority {
   readonly gridId: string;
   private readonly rng: Rng;
-  private readonly secrets = new Map<string, number>();
+  private readonly secrets = new Map<number, number>();
   private readonly rootKey: Uint8Array;
   private readonly root: Signer;
 

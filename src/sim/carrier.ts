@@ -16,6 +16,9 @@ export type ProcessState = "running" | "ended" | "dead" | "left";
 /** WebSocket, TLS, TCP and acknowledgement of one frame; research figure, bytes. */
 export const FRAME_OVERHEAD = 138;
 
+/** Unsent bytes of a link that no limit is near to. */
+const BACKLOG_TOLD = 16_384;
+
 /** Sees every input after its effects are done. */
 export type Watcher = (carrier: Carrier, events: readonly GossipEvent[]) => void;
 
@@ -61,6 +64,8 @@ export class Carrier implements NetworkHost {
   private readonly watcher: Watcher;
   private readonly timers = new Map<TimerId, number>();
   private timerCount = 0;
+  /** Links whose unsent bytes may matter: the core is told anew before each tick. */
+  private readonly backlogged = new Set<number>();
 
   constructor(
     index: number,
@@ -79,7 +84,7 @@ export class Carrier implements NetworkHost {
     this.watcher = watcher;
     this.core = new GossipCore(makeOptions(this));
     this.bus = new SimBus(this, this.core, this.clock);
-    network.hosts[index] = this;
+    network.add(this);
   }
 
   get listening(): boolean {
@@ -169,7 +174,7 @@ export class Carrier implements NetworkHost {
     const events: GossipEvent[] = [];
     for (const effect of effects) {
       if (effect.kind === "send") this.send(effect.link, effect.bytes);
-      else if (effect.kind === "close") this.network.close(this, effect.link);
+      else if (effect.kind === "close") this.network.close(effect.link);
       else if (effect.kind === "dial") this.network.dial(this, effect.address);
       else if (effect.kind === "timer") this.timer(effect.id, effect.atMs);
       else {
@@ -185,7 +190,9 @@ export class Carrier implements NetworkHost {
     this.bytesOut += bytes.length + FRAME_OVERHEAD;
     this.framesOut++;
     this.network.send(this, link, bytes);
-    this.core.onBuffered(link, this.network.backlog(this, link));
+    const backlog = this.network.backlog(link);
+    this.core.onBuffered(link, backlog);
+    if (backlog > BACKLOG_TOLD) this.backlogged.add(link);
   }
 
   private timer(id: TimerId, atMs: Millis): void {
@@ -202,8 +209,10 @@ export class Carrier implements NetworkHost {
   }
 
   private tellBuffered(): void {
-    for (const link of this.core.links.keys()) {
-      this.core.onBuffered(link, this.network.backlog(this, link));
+    for (const link of this.backlogged) {
+      const backlog = this.network.backlog(link);
+      this.core.onBuffered(link, backlog);
+      if (backlog <= BACKLOG_TOLD) this.backlogged.delete(link);
     }
   }
 }

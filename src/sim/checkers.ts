@@ -53,7 +53,9 @@ export class Checkers {
   /** Above so many PoPs only what an event names is looked at. */
   private readonly scanUpTo: number;
   private readonly reached = new Map<Nid, { epoch: number; inc: number }>();
+  /** Hashes of what was written: of cold records by name, of reports by author, epoch and seq. */
   private readonly written = new Map<string, number>();
+  private readonly reports = new Map<Nid, Map<number, number[]>>();
   private readonly accused = new Set<string>();
   private readonly lives = new Map<number, Life>();
 
@@ -152,7 +154,7 @@ export class Checkers {
     }
     if (hot !== undefined && hot !== life.ownHot) {
       life.ownHot = hot;
-      this.write(`hot ${nid} ${claim.epoch} ${hot.seq}`, hashBytes(hot.content));
+      this.writeHot(nid, claim.epoch, hot);
     }
     for (const record of cold.records.values()) {
       if (life.ownCold.get(record.key) === record) continue;
@@ -160,6 +162,24 @@ export class Checkers {
       const { epoch, seq, key, value } = record;
       this.write(`cold ${nid} ${epoch} ${seq} ${key}`, hashBytes(value));
     }
+  }
+
+  private writeHot(nid: Nid, epoch: number, { seq, content }: Hot): void {
+    let byEpoch = this.reports.get(nid);
+    if (byEpoch === undefined) {
+      byEpoch = new Map();
+      this.reports.set(nid, byEpoch);
+    }
+    let bySeq = byEpoch.get(epoch);
+    if (bySeq === undefined) {
+      bySeq = [];
+      byEpoch.set(epoch, bySeq);
+    }
+    const hash = hashBytes(content);
+    if (bySeq[seq] !== undefined && bySeq[seq] !== hash) {
+      this.fail("I1", `load ${seq} of ${nid} was written twice`);
+    }
+    bySeq[seq] = hash;
   }
 
   private write(name: string, hash: number): void {
@@ -258,7 +278,7 @@ export class Checkers {
   private hot(core: GossipCore, { nid, claim }: Member, hot: Hot, before: number): void {
     const where = `${core.nid} on ${nid}`;
     if (hot.seq < before) this.fail("I2", `${where}: load went back to ${hot.seq}`);
-    const truth = this.written.get(`hot ${nid} ${claim.epoch} ${hot.seq}`);
+    const truth = this.reports.get(nid)?.get(claim.epoch)?.[hot.seq];
     if (truth !== hashBytes(hot.content)) this.fail("I1", `${where}: load was never written`);
   }
 

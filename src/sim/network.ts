@@ -51,6 +51,7 @@ interface Wire {
   closed: [boolean, boolean];
 }
 
+const HOSTS_MAX = 65_536;
 const LEAST_RTO_MS = 200;
 const DIAL_TIMEOUT_MS = 3000;
 /** TCP, TLS 1.3 and the upgrade to WebSocket. */
@@ -58,13 +59,14 @@ const DIAL_ROUND_TRIPS = 3;
 
 export class Network {
   readonly options: NetworkOptions;
-  readonly hosts: NetworkHost[] = [];
   /** Largest backlog of one direction ever, bytes. */
   worstBacklog = 0;
   private readonly clock: SimClock;
   private readonly rng: Rng;
   private readonly wires = new Map<number, Wire>();
-  private readonly blocked = new Set<string>();
+  /** Directions, as numbers. */
+  private readonly blocked = new Set<number>();
+  private readonly byAddress = new Map<string, NetworkHost>();
   private readonly tampers = new Map<number, Tamper>();
   private next = 1;
 
@@ -74,8 +76,12 @@ export class Network {
     this.options = options;
   }
 
+  add(host: NetworkHost): void {
+    this.byAddress.set(host.address, host);
+  }
+
   dial(from: NetworkHost, address: string): void {
-    const to = this.hosts.find((host) => host.address === address);
+    const to = this.byAddress.get(address);
     const oneWayMs = to === undefined ? 0 : this.options.latencyMs(from.index, to.index);
     if (to === undefined || to.silent || !this.passes(from, to) || !this.passes(to, from)) {
       this.clock.at(this.clock.nowMs + DIAL_TIMEOUT_MS, () => from.linkDown(-1, address));
@@ -86,10 +92,9 @@ export class Network {
   }
 
   send(host: NetworkHost, link: number, bytes: Uint8Array): void {
-    const wire = this.wires.get(link);
-    if (wire === undefined) return;
-    const side = sideOf(wire, host);
-    if (wire.closed[side]) return;
+    const wire = this.wires.get(link >> 1);
+    const side = link & 1;
+    if (wire === undefined || wire.closed[side]) return;
     const tamper = this.tampers.get(host.index);
     if (tamper === undefined) return this.carry(wire, side, bytes, 0);
     const { frames, delayMs } = tamper(bytes);
@@ -97,23 +102,21 @@ export class Network {
   }
 
   /** Unsent bytes of the host's direction. */
-  backlog(host: NetworkHost, link: number): number {
-    const wire = this.wires.get(link);
-    if (wire === undefined) return 0;
-    const stream = wire.streams[sideOf(wire, host)];
+  backlog(link: number): number {
+    const stream = this.wires.get(link >> 1)?.streams[link & 1];
+    if (stream === undefined) return 0;
     const queuedMs = Math.max(0, stream.freeMs - this.clock.nowMs);
     return (queuedMs * this.options.bytesPerS) / 1000;
   }
 
   /** The host's end is closed at once; the other hears of it after what was sent before. */
-  close(host: NetworkHost, link: number): void {
-    const wire = this.wires.get(link);
-    if (wire === undefined) return;
-    const side = sideOf(wire, host);
-    if (wire.closed[side]) return;
+  close(link: number): void {
+    const wire = this.wires.get(link >> 1);
+    const side = link & 1;
+    if (wire === undefined || wire.closed[side]) return;
     wire.closed[side] = true;
     if (wire.closed[1 - side]) {
-      this.wires.delete(link);
+      this.wires.delete(wire.id);
       return;
     }
     const { from, to } = wire.streams[side];
@@ -126,17 +129,18 @@ export class Network {
     for (const wire of this.wires.values()) {
       if (wire.streams[0].from !== host && wire.streams[1].from !== host) continue;
       if (silently) wire.closed[sideOf(wire, host)] = true;
-      else this.close(host, wire.id);
+      else this.close(linkOf(wire, sideOf(wire, host)));
     }
   }
 
   /** Breaks the links between two hosts: both ends hear of it. */
   reset(a: NetworkHost, b: NetworkHost): void {
     for (const wire of this.between(a, b)) {
-      this.close(a, wire.id);
-      this.close(b, wire.id);
-      this.clock.at(this.clock.nowMs, () => a.linkDown(wire.id, undefined));
-      this.clock.at(this.clock.nowMs, () => b.linkDown(wire.id, undefined));
+      for (const host of [a, b]) this.close(linkOf(wire, sideOf(wire, host)));
+      for (const host of [a, b]) {
+        const link = linkOf(wire, sideOf(wire, host));
+        this.clock.at(this.clock.nowMs, () => host.linkDown(link, undefined));
+      }
     }
   }
 
@@ -147,7 +151,7 @@ export class Network {
 
   /** Blocks one direction until `heal`. */
   block(from: number, to: number): void {
-    this.blocked.add(`${from}>${to}`);
+    this.blocked.add(from * HOSTS_MAX + to);
   }
 
   heal(): void {
@@ -174,7 +178,8 @@ export class Network {
   }
 
   passes(from: NetworkHost, to: NetworkHost): boolean {
-    return !this.blocked.has(`${from.index}>${to.index}`);
+    if (this.blocked.size === 0) return true;
+    return !this.blocked.has(from.index * HOSTS_MAX + to.index);
   }
 
   private between(a: NetworkHost, b: NetworkHost): Wire[] {
@@ -200,9 +205,9 @@ export class Network {
     };
     this.wires.set(id, wire);
     this.clock.at(upMs, () => {
-      if (!wire.closed[0]) from.linkUp(id, address);
+      if (!wire.closed[0]) from.linkUp(linkOf(wire, 0), address);
     });
-    to.linkUp(id, undefined);
+    to.linkUp(linkOf(wire, 1), undefined);
   }
 
   private carry(wire: Wire, side: number, bytes: Uint8Array, delayMs: Millis): void {
@@ -221,7 +226,8 @@ export class Network {
       atMs += rto;
     }
     this.deliver(wire, side, atMs, () => {
-      if (!wire.closed[1 - side] && !stream.swallowed) stream.to.frame(wire.id, bytes);
+      if (!wire.closed[1 - side] && !stream.swallowed)
+        stream.to.frame(linkOf(wire, 1 - side), bytes);
     });
   }
 
@@ -239,8 +245,14 @@ export class Network {
     if (wire.closed[side]) return;
     wire.closed[side] = true;
     this.wires.delete(wire.id);
-    wire.streams[side].from.linkDown(wire.id, side === 0 ? wire.dialled : undefined);
+    const dialled = side === 0 ? wire.dialled : undefined;
+    wire.streams[side].from.linkDown(linkOf(wire, side), dialled);
   }
+}
+
+/** Each end has its own number of a wire, which tells the end, too. */
+function linkOf(wire: Wire, side: number): number {
+  return 2 * wire.id + side;
 }
 
 function sideOf(wire: Wire, host: NetworkHost): 0 | 1 {

@@ -14,8 +14,10 @@ export class SendLog {
   private readonly times = new Float64Array(SENDS_KEPT).fill(Number.NEGATIVE_INFINITY);
   private readonly tokens = new Float64Array(SENDS_KEPT);
   private next = 0;
+  private newestMs = Number.NEGATIVE_INFINITY;
 
   add(atMs: Millis, tokens: Tokens): void {
+    this.newestMs = Math.max(this.newestMs, atMs);
     this.times[this.next] = atMs;
     this.tokens[this.next] = tokens;
     this.next = (this.next + 1) % SENDS_KEPT;
@@ -24,6 +26,7 @@ export class SendLog {
   /** Tokens sent later than that. */
   since(atMs: Millis): Tokens {
     let sum = 0;
+    if (this.newestMs <= atMs) return sum;
     for (let at = 0; at < SENDS_KEPT; at++) {
       if ((this.times[at] as number) > atMs) sum += this.tokens[at] as number;
     }

@@ -7,7 +7,7 @@
  */
 import { Validator } from "@cfworker/json-schema";
 import type { Task } from "../task/task.ts";
-import { codes, startsWith } from "./bytes.ts";
+import { BackwardSearch, codes, startsWith } from "./bytes.ts";
 import { isFields } from "./dialects/fields.ts";
 import type { Answer } from "./event.ts";
 import type { Usage } from "./usage.ts";
@@ -33,7 +33,8 @@ const LEFT_OUT = new Set([
 ]);
 /** Below these, a key is a name of the caller's and no keyword. */
 const NAMED = new Set(["properties", "$defs", "definitions", "dependentSchemas"]);
-const ENDED_OPEN = [codes('"finish_reason":null'), codes('"stop_reason":null')];
+const NO_REASON = new BackwardSearch(codes('_reason":null'));
+const OPEN_NAMES = [codes('"finish'), codes('"stop')];
 const WINDOW_BYTES = 4_096;
 
 /** A copy without what is not checked; undefined beyond the bounds. */
@@ -112,9 +113,9 @@ export function isModel(said: string | undefined, asked: string): boolean {
 /** True for a plain answer, unparsed, that says it has no reason to stop: it is not complete. */
 export function endsOpen(bytes: Uint8Array): boolean {
   const from = Math.max(0, bytes.length - WINDOW_BYTES);
-  for (let at = bytes.lastIndexOf(0x22); at >= from; at = bytes.lastIndexOf(0x22, at - 1)) {
-    if (ENDED_OPEN.some((words) => startsWith(bytes, at, words))) return true;
-    if (at === 0) break;
+  for (let at = bytes.length; ; ) {
+    at = NO_REASON.last(bytes, from, at);
+    if (at < 0) return false;
+    if (OPEN_NAMES.some((name) => startsWith(bytes, at - name.length, name))) return true;
   }
-  return false;
 }

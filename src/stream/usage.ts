@@ -6,7 +6,7 @@
  * `{"usage":{` are a key and never text of the model.
  */
 import type { Tokens } from "../grid/units.ts";
-import { codes, startsWith } from "./bytes.ts";
+import { BackwardSearch, codes, startsWith } from "./bytes.ts";
 
 export interface Usage {
   promptTokens: Tokens;
@@ -114,13 +114,19 @@ function usageByParse(bytes: Uint8Array, name: string, read: UsageOf): Usage | u
   }
 }
 
-/** One or two names, on the way of every plain answer. */
-const keys = new Map<string, Uint8Array>();
+interface Key {
+  bytes: Uint8Array;
+  search: BackwardSearch;
+}
 
-function keyOf(name: string): Uint8Array {
+/** One or two names, on the way of every plain answer. */
+const keys = new Map<string, Key>();
+
+function keyOf(name: string): Key {
   const known = keys.get(name);
   if (known !== undefined) return known;
-  const key = codes(`"${name}"`);
+  const bytes = codes(`"${name}"`);
+  const key = { bytes, search: new BackwardSearch(bytes) };
   keys.set(name, key);
   return key;
 }
@@ -139,12 +145,12 @@ export function usageOfBody(
   name = "usage",
   parseBytesMax: number = PARSE_BYTES_MAX,
 ): Usage | undefined {
-  const key = keyOf(name);
+  const { bytes: key, search } = keyOf(name);
   const tail = Math.max(0, bytes.length - WINDOW_BYTES);
-  for (let at = bytes.length - key.length; at >= tail; at--) {
-    if (bytes[at] !== QUOTE || bytes[at + 1] !== key[1]) continue;
+  for (let at = search.last(bytes, tail, bytes.length); at >= 0; ) {
     const usage = usageAt(bytes, at, key, read);
     if (usage !== undefined) return usage;
+    at = search.last(bytes, tail, at);
   }
   const head = Math.min(tail, WINDOW_BYTES);
   for (let at = 0; at < head; at++) {

@@ -1,34 +1,18 @@
 /**
  * JSON Schemas of the bodies that the doors take: the rules that check single fields say theirs
- * themselves; what is checked part by part (messages, tools) is given in outline.
+ * themselves; what is checked part by part stands in `body-parts.ts`.
  */
 import { BODY_LIMITS } from "./body-fields.ts";
+import * as parts from "./body-parts.ts";
+import { GEMINI_EMBED_FIELDS, GEMINI_FIELDS } from "./dialects/gemini-rules.ts";
 import { MESSAGES_FIELDS } from "./dialects/messages-fields.ts";
+import { RESPONSES_FIELDS } from "./dialects/responses-fields.ts";
 import { bodySchema, type JsonSchema } from "./field-rules.ts";
 import { COMMON, generationFields } from "./openai-fields.ts";
 import { HEADS } from "./openai-prompt.ts";
 import type { Route } from "./route.ts";
 
-const { messages, tools, inputs } = BODY_LIMITS;
-const MODEL = { type: "string", minLength: 1, maxLength: 256 };
-const TOOLS = { type: ["array", "null"], maxItems: tools, items: { type: "object" } };
-
-function messagesOf(roles: readonly string[]): JsonSchema {
-  const role = { enum: roles };
-  const content = { description: "Text, or a list of content parts." };
-  const item = { type: "object", properties: { role, content }, required: ["role"] };
-  return { type: "array", minItems: 1, maxItems: messages, items: item };
-}
-
-const IDS = { type: "array", items: { type: "integer", minimum: 0 }, minItems: 1 };
-const INPUT = {
-  description: "Text or token ids, one or several.",
-  anyOf: [
-    { type: "string" },
-    IDS,
-    { type: "array", maxItems: inputs, minItems: 1, items: { anyOf: [{ type: "string" }, IDS] } },
-  ],
-};
+const { MODEL, TOOLS, INPUT, messagesOf } = parts;
 
 const CHAT = { model: MODEL, messages: messagesOf([...HEADS.keys()]), tools: TOOLS };
 const MESSAGES = {
@@ -37,9 +21,24 @@ const MESSAGES = {
   system: { description: "Text, or a list of text blocks." },
   tools: TOOLS,
 };
+const RESPONSES = { model: MODEL, input: parts.RESPONSES_INPUT };
+/** Without input where something before it is continued, here or in the vendor's own store. */
+const NEEDS_INPUT = {
+  anyOf: ["input", "previous_response_id", "prompt", "conversation"].map((name) => {
+    return { required: [name] };
+  }),
+};
+const responses = { ...bodySchema(RESPONSES_FIELDS, RESPONSES, ["model"]), ...NEEDS_INPUT };
+const GEMINI = {
+  contents: parts.GEMINI_CONTENTS,
+  systemInstruction: parts.GEMINI_SYSTEM,
+  tools: parts.GEMINI_TOOLS,
+};
+const gemini = bodySchema(GEMINI_FIELDS, GEMINI, ["contents"]);
+const embed = bodySchema(GEMINI_EMBED_FIELDS, { content: parts.GEMINI_TEXT }, ["content"]);
+const EMBEDS = { type: "array", minItems: 1, maxItems: BODY_LIMITS.inputs, items: embed };
 
-/** By route; a route that is not here takes any JSON object. */
-export const BODY_SCHEMAS: Partial<Record<Route, JsonSchema>> = {
+export const BODY_SCHEMAS: Readonly<Record<Route, JsonSchema>> = {
   chat: bodySchema(generationFields(true, BODY_LIMITS), CHAT, ["model", "messages"]),
   completions: bodySchema(generationFields(false, BODY_LIMITS), { model: MODEL, prompt: INPUT }, [
     "model",
@@ -48,4 +47,19 @@ export const BODY_SCHEMAS: Partial<Record<Route, JsonSchema>> = {
   embeddings: bodySchema(COMMON, { model: MODEL, input: INPUT }, ["model", "input"]),
   messages: bodySchema(MESSAGES_FIELDS, MESSAGES, ["model", "messages", "max_tokens"]),
   "count-tokens": bodySchema(MESSAGES_FIELDS, MESSAGES, ["model", "messages"]),
+  responses,
+  "input-tokens": responses,
+  gemini,
+  "gemini-count": {
+    description: "Contents alone, or a whole request as generateContentRequest.",
+    anyOf: [
+      {
+        ...{ type: "object", properties: { generateContentRequest: gemini } },
+        required: ["generateContentRequest"],
+      },
+      { ...gemini, not: { required: ["generateContentRequest"] } },
+    ],
+  },
+  "gemini-embed": embed,
+  "gemini-embed-batch": bodySchema({}, { requests: EMBEDS }, ["requests"]),
 };

@@ -6,12 +6,17 @@
 import {
   booleanField,
   type Fields,
+  fieldsIn,
   invalid,
   isFields,
   kindOf,
+  listIn,
   numberField,
   stringField,
 } from "./body-fields.ts";
+
+type Read = (fields: Fields, name: string) => unknown;
+const asNamed: Read = (fields, name) => fields[name];
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -63,6 +68,36 @@ export function section(description?: string): FieldRule {
   };
 }
 
+/** A text of any length: the body's own bound counts. */
+export function prose(description?: string): FieldRule {
+  return {
+    schema: { type: ["string", "null"], ...described(description) },
+    check: (value, name) => void stringField(value, name, Number.POSITIVE_INFINITY),
+  };
+}
+
+/** A list whose entries are looked at elsewhere. */
+export function list(maxItems: number, items: JsonSchema = {}, description?: string): FieldRule {
+  return {
+    schema: { type: ["array", "null"], maxItems, items, ...described(description) },
+    check: (value, name) => void listIn(value, name, maxItems),
+  };
+}
+
+/** An object with rules of its own. */
+export function fieldsRule(rules: FieldRules, read = asNamed, description?: string): FieldRule {
+  const properties = Object.fromEntries(
+    Object.entries(rules).map(([name, { schema }]) => [name, schema]),
+  );
+  return {
+    schema: { type: ["object", "null"], properties, ...described(description) },
+    check(value, name) {
+      const fields = fieldsIn(value, name) ?? {};
+      for (const field in rules) rules[field].check(read(fields, field), `${name}.${field}`);
+    },
+  };
+}
+
 /** One text or a list of them. */
 export function texts(maxItems: number, alone: boolean): FieldRule {
   const list = { type: "array", items: { type: "string" }, maxItems };
@@ -86,9 +121,15 @@ function described(description: string | undefined): JsonSchema {
   return description === undefined ? {} : { description };
 }
 
-/** @throws GridError invalid_request naming the first field that breaks its rule */
-export function checkFields(body: Fields, rules: FieldRules): void {
-  for (const name in rules) rules[name].check(body[name], name);
+/**
+ * @param read finds a field, for dialects that spell names in two ways
+ * @throws GridError invalid_request naming the first field that breaks its rule
+ */
+export function checkFields(body: Fields, rules: FieldRules, read = asNamed): void {
+  for (const name in rules) {
+    const value = read(body, name);
+    if (value !== undefined && value !== null) rules[name].check(value, name);
+  }
 }
 
 /**

@@ -5,11 +5,8 @@ import { findJsonFault, findUtf8Fault } from "../../src/task/json-scan.ts";
 import { parseBody } from "../../src/task/dialects/table.ts";
 import { parseOpenAiBody } from "../../src/task/openai.ts";
 import { ROUTES } from "../../src/task/route.ts";
+import { holds } from "./holds.ts";
 
-// The smoke size in the tests is the same every time; a longer run draws anew.
-const MORE = process.env.GRIDPOINT_FUZZ_RUNS;
-const RUNS = Number(MORE ?? 300);
-fc.configureGlobal(MORE === undefined ? { seed: 20_261_121 } : {});
 const encoder = new TextEncoder();
 const fatal = new TextDecoder("utf-8", { fatal: true });
 const decode = (bytes: Uint8Array): string => fatal.decode(bytes);
@@ -48,8 +45,8 @@ function read(body: object, space?: number) {
 }
 
 describe("the canonical prompt", () => {
-  it("of a longer conversation starts with that of the shorter one", () => {
-    fc.assert(
+  it("of a longer conversation starts with that of the shorter one", async () => {
+    await holds(
       fc.property(conversation, conversation, tools, (first, more, offered) => {
         const fields = { model: "m", tools: offered };
         const short = read({ ...fields, messages: first });
@@ -57,12 +54,11 @@ describe("the canonical prompt", () => {
         expect(long.prompt.slice(0, short.prompt.length)).toEqual(short.prompt);
         expect(long.prompt.length).toBeGreaterThan(short.prompt.length);
       }),
-      { numRuns: RUNS },
     );
   });
 
-  it("does not depend on white space, field order or how text is written", () => {
-    fc.assert(
+  it("does not depend on white space, field order or how text is written", async () => {
+    await holds(
       fc.property(conversation, fc.integer({ min: 0, max: 4 }), (messages, space) => {
         const spelled = messages.map((one) =>
           typeof one.content === "string" && one.content !== ""
@@ -72,7 +68,6 @@ describe("the canonical prompt", () => {
         const body = read({ temperature: 1, messages: spelled, model: "m" }, space);
         expect(body.prompt).toEqual(read({ model: "m", messages }).prompt);
       }),
-      { numRuns: RUNS },
     );
   });
 });
@@ -84,8 +79,8 @@ describe("the body for the engine", () => {
   );
   const before = fc.constantFrom("", " \n", "\ufeff", "\ufeff\t ");
 
-  it("is the caller's, or it says the same and asks for usage", () => {
-    fc.assert(
+  it("is the caller's, or it says the same and asks for usage", async () => {
+    await holds(
       fc.property(conversation, fc.boolean(), unknown, before, (messages, stream, x, start) => {
         const json = JSON.stringify({ ...x, model: "m", messages, stream }, null, 1);
         const parsed = parseOpenAiBody("chat", encoder.encode(start + json), decode);
@@ -95,11 +90,10 @@ describe("the body for the engine", () => {
         expect(sent.trimStart()).toBe(added + json.slice(1));
         expect(JSON.parse(sent)).toMatchObject({ model: "m", stream });
       }),
-      { numRuns: RUNS },
     );
   });
 
-  it("of any shape is read or refused by a typed error with a reason", () => {
+  it("of any shape is read or refused by a typed error with a reason", async () => {
     const value = fc.oneof(fc.jsonValue(), conversation, fc.constantFrom(1e308, -1, 0.5, "", null));
     const names = [
       "model",
@@ -119,7 +113,7 @@ describe("the body for the engine", () => {
     ];
     const field = fc.constantFrom(...names, "max_tokens", "temperature", "logprobs", "seed");
     const body = fc.oneof(fc.jsonValue(), fc.dictionary(field, value));
-    fc.assert(
+    await holds(
       fc.property(fc.constantFrom(...ROUTES), body, (route, given) => {
         try {
           const bytes = encoder.encode(JSON.stringify(given));
@@ -131,17 +125,17 @@ describe("the body for the engine", () => {
           expect(error).toMatchObject({ code: "invalid_request", status: 400 });
         }
       }),
-      { numRuns: RUNS * 2 },
+      2,
     );
   });
 });
 
 describe("the scans agree with the runtime", () => {
-  it("on what is JSON", () => {
+  it("on what is JSON", async () => {
     const broken = fc
       .tuple(fc.json(), fc.nat(200), fc.constantFrom("", ",", "]", "}", '"', "\\", "x", "\n", "0"))
       .map(([json, at, put]) => json.slice(0, at) + put + json.slice(at + 1));
-    fc.assert(
+    await holds(
       fc.property(fc.oneof(broken, fc.json(), fc.string()), (given) => {
         let valid = true;
         try {
@@ -151,15 +145,15 @@ describe("the scans agree with the runtime", () => {
         }
         expect(findJsonFault(given) === undefined).toBe(valid);
       }),
-      { numRuns: RUNS * 3 },
+      3,
     );
   });
 
-  it("on what is UTF-8", () => {
+  it("on what is UTF-8", async () => {
     const near = fc.array(fc.constantFrom(0x41, 0x80, 0xbf, 0xc3, 0xe0, 0xed, 0xf0, 0xf4, 0x9f));
     const nearly = near.map((list) => Uint8Array.from(list));
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 40 }), nearly);
-    fc.assert(
+    await holds(
       fc.property(bytes, (given) => {
         let valid = true;
         try {
@@ -169,7 +163,7 @@ describe("the scans agree with the runtime", () => {
         }
         expect(findUtf8Fault(given) < 0).toBe(valid);
       }),
-      { numRuns: RUNS * 3 },
+      3,
     );
   });
 });

@@ -3,11 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type SseEvent, SseParser } from "../../src/stream/sse.ts";
 import { CHAT } from "../../src/stream/dialects/chat.ts";
 import { SseTap } from "../../src/stream/tap.ts";
+import { holds } from "./holds.ts";
 
-// The smoke size in the tests is the same every time; a longer run draws anew.
-const MORE = process.env.GRIDPOINT_FUZZ_RUNS;
-const RUNS = Number(MORE ?? 300);
-fc.configureGlobal(MORE === undefined ? { seed: 20_261_121 } : {});
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -94,32 +91,30 @@ function tap(chunks: readonly Uint8Array[], dropUsage = true) {
 }
 
 describe("any cut of a stream into chunks", () => {
-  it("gives the same events", () => {
-    fc.assert(
+  it("gives the same events", async () => {
+    await holds(
       fc.property(anyStream, cuts, (text, shares) => {
         const bytes = encoder.encode(text);
         expect(parse(cut(bytes, shares))).toEqual(parse([bytes]));
       }),
-      { numRuns: RUNS },
     );
   });
 
-  it("gives the same forwarded bytes and facts", () => {
-    fc.assert(
+  it("gives the same forwarded bytes and facts", async () => {
+    await holds(
       fc.property(fc.oneof(anyStream, openAiText), cuts, (text, shares) => {
         const bytes = encoder.encode(text);
         const before = bytes.slice();
         expect(tap(cut(bytes, shares))).toEqual(tap([bytes]));
         expect(bytes).toEqual(before);
       }),
-      { numRuns: RUNS },
     );
   });
 });
 
 describe("what the tap forwards", () => {
-  it("is whole events only, after every chunk", () => {
-    fc.assert(
+  it("is whole events only, after every chunk", async () => {
+    await holds(
       fc.property(openAiStream, cuts, ([steps, end], shares) => {
         const reader = new SseTap({ dialect: CHAT, dropUsage: true, choices: 2 });
         const seen: (string | undefined)[] = [];
@@ -134,12 +129,11 @@ describe("what the tap forwards", () => {
         const sent = steps.filter((one) => !one.usageOnly).map((one) => one.json);
         expect(seen).toEqual(sent);
       }),
-      { numRuns: RUNS },
     );
   });
 
-  it("is the stream less the usage event, or the stream itself", () => {
-    fc.assert(
+  it("is the stream less the usage event, or the stream itself", async () => {
+    await holds(
       fc.property(openAiStream, cuts, ([steps, end], shares) => {
         const text = framed(steps, end);
         const chunks = cut(encoder.encode(text), shares);
@@ -150,7 +144,6 @@ describe("what the tap forwards", () => {
         );
         expect(decoder.decode(tap(chunks, true).bytes)).toBe(without);
       }),
-      { numRuns: RUNS },
     );
   });
 });
@@ -171,16 +164,15 @@ function endOf(steps: readonly Step[], end: string, length: number): boolean {
 }
 
 describe("a stream that is cut off anywhere", () => {
-  it("is terminal exactly when what came says so", () => {
+  it("is terminal exactly when what came says so", async () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
-    fc.assert(
+    await holds(
       fc.property(openAiStream, share, cuts, ([steps, end], part, shares) => {
         const bytes = encoder.encode(framed(steps, end));
         const length = Math.floor(part * bytes.length);
         const { facts } = tap(cut(bytes.slice(0, length), shares));
         expect(facts.terminal).toBe(endOf(steps, end, length));
       }),
-      { numRuns: RUNS },
     );
   });
 });

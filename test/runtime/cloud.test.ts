@@ -88,7 +88,8 @@ describe("clouds and aliases", () => {
     ]);
     expect(anthropic.requests[0].headers).toMatchObject({
       "x-api-key": anthropic.key,
-      "anthropic-version": "2023-06-01",
+      // The version that tells reasoning tokens: chat's usage has them.
+      "anthropic-version": "2026-10-21",
     });
     expect([...openai.refused, ...anthropic.refused]).toEqual([]);
   });

@@ -92,6 +92,25 @@ test("one identity in the grid: another PoP links to it and hands over", async (
   for (let n = 0; n < 6; n++) expect((await seen(pop, "p1"))?.state).toBe("alive");
 });
 
+test("a response that one process holds is everybody's, here and at the other PoP", async () => {
+  const respond = async (base: string, more: object = {}): Promise<Record<string, unknown>> => {
+    const body = JSON.stringify({ model: "m", input: "hi", ...more });
+    const response = await fetch(`${base}/v1/responses`, { method: "POST", headers: once, body });
+    return (await response.json()) as Record<string, unknown>;
+  };
+  const { id } = await respond(pop.base);
+  const show = (base: string, method = "GET") =>
+    fetch(`${base}/v1/responses/${id}`, { method, headers: once });
+  for (let n = 0; n < 8; n++) {
+    const base = n % 4 === 3 ? other.base : pop.base;
+    expect((await show(base)).status).toBe(200);
+    const next = await respond(base, { previous_response_id: id });
+    expect(next).toMatchObject({ status: "completed", previous_response_id: id });
+  }
+  expect((await show(other.base, "DELETE")).status).toBe(200);
+  for (let n = 0; n < 4; n++) expect((await show(pop.base)).status).toBe(404);
+});
+
 test("a drain is everybody's, and so is its end", async () => {
   const ready = async () =>
     Promise.all(

@@ -1,35 +1,23 @@
 /** The Realtime API for text, with the official client over TLS, through a PoP to an engine. */
-import { connect, type Socket } from "node:net";
-import { createServer, type Server } from "node:tls";
 import OpenAI from "openai";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, inFlight, type ServerProcess, startEngine, startPop } from "./pop-process.ts";
-import { selfSigned } from "./self-signed.ts";
 import { type Event, SocketClient } from "./socket-client.ts";
+import { TlsFront } from "./tls-front.ts";
 
 let engine: ServerProcess;
 let pop: ServerProcess;
-let front: Server;
-const own = selfSigned();
-const sockets = new Set<Socket>();
+let front: TlsFront;
 
 beforeAll(async () => {
   engine = await startEngine("--profile", "instant", "--model", "m", "--itl-ms", "10");
   pop = await startPop({ endpoints: [{ id: "engine", url: engine.base, engine: "vllm" }] });
-  // The client speaks wss alone: TLS ends in front of the PoP, as at a load balancer.
-  front = createServer({ cert: own.cert, key: own.key }, (secured) => {
-    const plain = connect(pop.port, "127.0.0.1");
-    sockets.add(plain);
-    secured.pipe(plain).pipe(secured);
-    for (const end of [secured, plain]) end.on("error", () => plain.destroy());
-  });
-  await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+  front = await TlsFront.start(pop.port);
 });
 
 afterAll(async () => {
-  for (const socket of sockets) socket.destroy();
-  front?.close();
+  await front?.stop();
   await pop?.stop();
   await engine?.stop();
 });
@@ -41,9 +29,8 @@ const user = (text: string) => ({
 });
 
 test("the official client: session, item, answer, usage", async () => {
-  const { port } = front.address() as { port: number };
-  const client = new OpenAI({ apiKey: "any", baseURL: `https://127.0.0.1:${port}/v1` });
-  const session = new OpenAIRealtimeWS({ model: "m", options: { ca: own.cert } }, client);
+  const client = new OpenAI({ apiKey: "any", baseURL: `${front.base}/v1` });
+  const session = new OpenAIRealtimeWS({ model: "m", options: { ca: front.ca } }, client);
   const heard: string[] = [];
   let text = "";
   session.on("event", ({ type }) => {

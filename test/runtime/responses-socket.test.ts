@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   eventually,
   inFlight,
+  metric,
   popState,
   type ServerProcess,
   startEngine,
@@ -218,6 +219,38 @@ describe("what is wrong", () => {
     lazy.socket.close();
     other.socket.close();
   });
+});
+
+test("/metrics tells of sockets by door and of what is held", async () => {
+  const endpoints = [{ id: "e0", url: engines[0].base, engine: "vllm" }];
+  const own = await startPop({ endpoints });
+  try {
+    const value = async (name: string): Promise<number> => {
+      const line = (await own.text("/metrics")).split("\n").find((one) => one.startsWith(name));
+      return Number(line?.slice(name.length));
+    };
+    const url = own.base;
+    const sockets = await Promise.all([
+      SocketClient.open(`${url}/v1/responses`),
+      SocketClient.open(`${url}/v1/responses`),
+      SocketClient.open(`${url}/v1/realtime?model=m`),
+    ]);
+    expect(await value('gridpoint_sockets{door="responses"} ')).toBe(2);
+    expect(await value('gridpoint_sockets{door="realtime"} ')).toBe(1);
+    expect(await value("gridpoint_held_responses ")).toBe(0);
+    sockets[0].send(create({ store: true }));
+    await sockets[0].type("response.completed");
+    expect(await value("gridpoint_held_responses ")).toBe(1);
+    expect(await value("gridpoint_held_responses_bytes ")).toBeGreaterThan(1_000);
+    for (const { socket } of sockets) socket.close();
+    await eventually("all are closed", async () => (await metric(own, "gridpoint_sockets")) === 0);
+    expect(await value('gridpoint_sockets_opened_total{door="responses"} ')).toBe(2);
+    expect(await value('gridpoint_sockets_opened_total{door="realtime"} ')).toBe(1);
+    // Stored ones outlive their socket.
+    expect(await value("gridpoint_held_responses ")).toBe(1);
+  } finally {
+    await own.stop();
+  }
 });
 
 describe("an end", () => {

@@ -39,7 +39,7 @@ export interface Site {
 export async function site(
   grid: MemoryGrid,
   id: string,
-  engines: RogueEngine[] = [],
+  engines: readonly { base: string; models: string[] }[] = [],
   more: Record<string, unknown> = {},
   endpoint: Record<string, unknown> = {},
 ): Promise<Site> {

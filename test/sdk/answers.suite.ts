@@ -50,7 +50,7 @@ export function answersSuite(stages: readonly Stage[]): void {
       return heard;
     };
 
-    describe.each(["plain", "streamed"])("%s", (way) => {
+    describe.each(client.streamsOnly ? ["streamed"] : ["plain", "streamed"])("%s", (way) => {
       test.each(Object.keys(SCENES))("%s", async (name) => {
         tell(SCENES[name]);
         const heard = await ask(way, withTools(model));
@@ -71,7 +71,9 @@ export function answersSuite(stages: readonly Stage[]): void {
         const wished = fullWish(model);
         await ask(way, wished);
         const asked = vendor().asked[0];
-        expect(asked).toMatchObject(askedOf(wished));
+        const { temperature, ...rest } = askedOf(wished);
+        expect(asked).toMatchObject(rest);
+        if (client.deaf?.temperature === undefined) expect(asked).toMatchObject({ temperature });
         expect(asked.tools).toMatchObject(wished.tools ?? []);
         expect(asked.choice ?? "auto").toBe("auto");
         expect(vendor().refused.map(({ message }) => message)).toEqual([]);

@@ -14,6 +14,7 @@ import {
   startEngine,
   startPop,
 } from "../runtime/pop-process.ts";
+import { TlsFront } from "../runtime/tls-front.ts";
 import { CLIENTS } from "./clients/clients.ts";
 import { type Client, type Heard, nothing, type Wish } from "./clients/client.ts";
 import { DOORS } from "./stage.ts";
@@ -54,18 +55,21 @@ describe.each(ENGINES)("$name", ({ family, start, running }) => {
   let folder: string;
   let engine: ServerProcess;
   let pop: ServerProcess;
+  let front: TlsFront;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "gridpoint-sdk-"));
     engine = await start(folder);
     pop = await startPop({ endpoints: [{ id: "engine", url: engine.base, engine: family }] });
+    front = await TlsFront.start(pop.port);
   });
   afterAll(async () => {
+    await front?.stop();
     await pop?.stop();
     await engine?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const target = () => ({ base: pop.base, key: "any" });
+  const target = () => ({ base: pop.base, key: "any", secure: front });
 
   function expectWhole(heard: Heard): void {
     expect(heard.text.length).toBeGreaterThan(0);

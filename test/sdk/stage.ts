@@ -8,12 +8,14 @@ import { type Dialect, type Plot, Refusal } from "../vendors/scene.ts";
 import { VendorServer } from "../vendors/server.ts";
 import { VENDORS } from "../vendors/vendors.ts";
 import { type ServerProcess, startPop } from "../runtime/pop-process.ts";
+import { TlsFront } from "../runtime/tls-front.ts";
 import { CLIENTS } from "./clients/clients.ts";
 import type { Client, Door, Target } from "./clients/client.ts";
 
 /** Doors of a PoP. */
 export const DOORS: readonly Door[] = [
   ...(["chat", "messages", "gemini", "responses", "responses over WebSocket"] as const),
+  "realtime",
 ];
 /** Dialects that an endpoint of a PoP may speak. */
 export const ENGINES: readonly Dialect[] = ["chat", "messages", "gemini", "responses"];
@@ -42,9 +44,9 @@ function stage(client: Client, vendorDialect: Dialect, throughPop: boolean): Sta
 
 export const busyModel = ({ model }: Stage, status: number): string => `${model}.${status}`;
 
-/** Every client at its own vendor. */
-export const DIRECT: readonly Stage[] = CLIENTS.map((client) =>
-  stage(client, client.dialect, false),
+/** Every client at its own vendor; Realtime is spoken by a PoP alone. */
+export const DIRECT: readonly Stage[] = CLIENTS.filter(({ door }) => door !== "realtime").map(
+  (client) => stage(client, client.dialect, false),
 );
 
 /** Every client at a door that exists, with every engine dialect behind it. */
@@ -61,16 +63,20 @@ const FAMILY: Record<Dialect, string> = {
   ...{ chat: "openai", responses: "openai", messages: "anthropic", gemini: "gemini" },
 };
 
-const VERSION = { "anthropic-version": "2026-10-21" };
-
 /** The vendors, and a PoP in front of them where one is wanted. */
 export class House {
   readonly vendors: Record<Dialect, VendorServer>;
   readonly pop: ServerProcess | undefined;
+  private readonly front: TlsFront | undefined;
 
-  private constructor(vendors: Record<Dialect, VendorServer>, pop: ServerProcess | undefined) {
+  private constructor(
+    vendors: Record<Dialect, VendorServer>,
+    pop?: ServerProcess,
+    front?: TlsFront,
+  ) {
     this.vendors = vendors;
     this.pop = pop;
+    this.front = front;
   }
 
   static async open(stages: readonly Stage[], config: object = {}): Promise<House> {
@@ -86,14 +92,12 @@ export class House {
     );
     const vendors = Object.fromEntries(started) as Record<Dialect, VendorServer>;
     const behind = stages.filter(({ throughPop }) => throughPop);
-    if (behind.length === 0) return new House(vendors, undefined);
+    if (behind.length === 0) return new House(vendors);
     const endpoints = behind.flatMap((one) =>
       modelsOf(one).map((model) => ({
         ...{ id: model, url: vendors[one.vendorDialect].base, models: [model] },
         ...{ engine: FAMILY[one.vendorDialect], apiKey: VENDOR_KEY },
         dialects: [one.vendorDialect],
-        // The version that tells reasoning tokens; by default the PoP asks for the first.
-        ...(one.vendorDialect === "messages" ? { headers: VERSION } : {}),
       })),
     );
     const pop = await startPop(
@@ -107,16 +111,17 @@ export class House {
       },
       { key: POP_KEY },
     );
-    return new House(vendors, pop);
+    return new House(vendors, pop, await TlsFront.start(pop.port));
   }
 
   target({ vendorDialect, throughPop }: Stage): Target {
     const vendor = this.vendors[vendorDialect];
     if (!throughPop) return { base: vendor.base, key: vendor.key };
-    return { base: this.pop?.base ?? "", key: POP_KEY };
+    return { base: this.pop?.base ?? "", key: POP_KEY, secure: this.front };
   }
 
   async close(): Promise<void> {
+    await this.front?.stop();
     await this.pop?.stop();
     for (const vendor of Object.values(this.vendors)) await vendor.stop();
   }

@@ -1,18 +1,22 @@
-/** One core's share of the sweep: programs of the seeds it is handed, then frames for a time. */
+/** One core's share of the sweep: programs of the seeds it is handed, frames, a grid's goals. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import { InvariantError } from "../../src/sim/checkers.ts";
+import { type Goals, measure } from "../../bench/gossip.ts";
 import { type FuzzReport, fuzzFrames } from "./fuzz.ts";
+import { missedGoals } from "./goals.ts";
 import { programOf, runProgram } from "./program.ts";
 
 export type Job =
   | { kind: "programs"; from: number; count: number }
-  | { kind: "frames"; seed: number; forMs: number };
+  | { kind: "frames"; seed: number; forMs: number }
+  | { kind: "goals"; pops: number; seed: number };
 
 export type Outcome =
   | { kind: "programs"; seeds: number; events: number; failures: string[] }
-  | { kind: "frames"; report: FuzzReport; grownMb: number; failure?: string };
+  | { kind: "frames"; report: FuzzReport; grownMb: number; failure?: string }
+  | { kind: "goals"; goals: Goals; missed: string[] };
 
 const CHECK_EVERY = 1_000;
 /** Tables fill at first; what they hold afterwards must not grow. */
@@ -57,9 +61,13 @@ function frames(seed: number, forMs: number): Outcome {
   return { kind: "frames", report, grownMb: heapMb() - warmMb };
 }
 
+function outcomeOf(job: Job): Outcome {
+  if (job.kind === "programs") return programs(job.from, job.count);
+  if (job.kind === "frames") return frames(job.seed, job.forMs);
+  const goals = measure(job.pops, job.seed, job.pops > 64 ? 2 : 4);
+  return { kind: "goals", goals, missed: missedGoals(goals) };
+}
+
 parentPort?.on("message", (job: Job) => {
-  const { from, count } = job.kind === "programs" ? job : { from: 0, count: 0 };
-  parentPort?.postMessage(
-    job.kind === "programs" ? programs(from, count) : frames(job.seed, job.forMs),
-  );
+  parentPort?.postMessage(outcomeOf(job));
 });

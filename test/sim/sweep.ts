@@ -1,7 +1,8 @@
 /**
- * The sweep: programs of many seeds, then spoilt frames for a minute, on every core:
- * `npm run test:sim -- --seeds 10000 --from 0 --fuzz-s 60`. What fails is printed with its seed and
- * story; the exit status is 1 then.
+ * The sweep: programs of many seeds, spoilt frames for a minute, on every core, then the goals of
+ * 300 PoPs, which take some minutes of one:
+ * `npm run test:sim -- --seeds 10000 --from 0 --fuzz-s 60 --goals 300`, each 0 to leave it out.
+ * What fails is printed with its seed and story; the exit status is 1 then.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     failures: { type: "string", default: "3" },
     workers: { type: "string", default: String(availableParallelism()) },
     "fuzz-s": { type: "string", default: "60" },
+    goals: { type: "string", default: "300" },
   },
 });
 
@@ -33,6 +35,7 @@ const from = whole("from", 0);
 const seeds = whole("seeds", 0);
 const mostFailures = whole("failures", 1);
 const fuzzMs = whole("fuzz-s", 0) * 1_000;
+const goalsOf = whole("goals", 0);
 
 const total = { seeds: 0, events: 0, failures: 0, frames: 0, refused: 0, bans: 0 };
 const startMs = performance.now();
@@ -55,6 +58,11 @@ function take(outcome: Outcome): void {
         `${total.seeds} of ${seeds} seeds, ${total.events} events, ${seconds(startMs)} s`,
       );
     }
+    return;
+  }
+  if (outcome.kind === "goals") {
+    console.table(outcome.goals);
+    for (const missed of outcome.missed) fail(missed);
     return;
   }
   const { report, grownMb, failure } = outcome;
@@ -100,6 +108,10 @@ function* frameJobs(count: number): Iterator<Job> {
   }
 }
 
+function* goalJobs(): Iterator<Job> {
+  if (goalsOf > 0) yield { kind: "goals", pops: goalsOf, seed: 1 };
+}
+
 const script = new URL("sweep-worker.ts", import.meta.url);
 // A simulated event leaves some garbage: with more room for it, less of it is ever copied.
 const room = { resourceLimits: { maxYoungGenerationSizeMb: 128 } };
@@ -116,6 +128,9 @@ try {
     `${total.frames} hostile frames, ${total.refused} refused, ${total.bans} bans, ` +
       `${total.failures} failures, ${seconds(fuzzStartMs)} s`,
   );
+  const goalsStartMs = performance.now();
+  await runJobs(workers, goalJobs());
+  if (goalsOf > 0) console.log(`goals of ${goalsOf} PoPs: ${seconds(goalsStartMs)} s`);
 } finally {
   await Promise.all(workers.map((worker) => worker.terminate()));
 }

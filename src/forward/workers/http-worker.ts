@@ -62,7 +62,10 @@ interface Source {
 }
 
 const encoder = new TextEncoder();
-/** What Anthropic's API must be told; a caller's own version goes before it. */
+/**
+ * What Anthropic's API must be told; a caller's own version goes before it. Callers that name none
+ * are taken for those of the first, and what imitates the API may know no other.
+ */
 const MESSAGES_VERSION: Headers = { "anthropic-version": "2023-06-01" };
 
 export class HttpWorker implements Worker {
@@ -80,6 +83,7 @@ export class HttpWorker implements Worker {
   private readonly routePrefix: string;
   private readonly postHeaders: Headers;
   private readonly getHeaders: Headers;
+  private readonly translatedHeaders: Headers;
   private readonly sources: Source[];
   /** Sources that this engine does not have (404); asked again by every full probe. */
   private readonly absent = new Set<Source>();
@@ -107,6 +111,7 @@ export class HttpWorker implements Worker {
     this.routePrefix = base.prefix + this.family.routePrefix;
     this.getHeaders = commonHeaders(spec);
     this.postHeaders = { ...this.getHeaders, "content-type": "application/json" };
+    this.translatedHeaders = { ...this.family.translated, ...outboundHeaders(spec.headers) };
     this.sources = this.family.loads.map((read) => ({
       read,
       origin: read.port === undefined ? base.origin : withPort(base.url, read.port),
@@ -132,7 +137,7 @@ export class HttpWorker implements Worker {
       path: this.routePrefix + path,
       headers: {
         ...this.postHeaders,
-        ...(own ? task.dialectHeaders : undefined),
+        ...(own ? task.dialectHeaders : this.translatedHeaders),
         "x-request-id": task.id,
       },
       body: own

@@ -73,7 +73,7 @@ export class PeerWorker implements Sender {
   }
 }
 
-function writeHandover(headers: Headers, handover: Handover): void {
+export function writeHandover(headers: Headers, handover: Handover): void {
   headers[HANDOVER_HEADER.hops] = String(handover.hops);
   headers[HANDOVER_HEADER.forwardedBy] = handover.forwardedBy.join(", ");
   headers[HANDOVER_HEADER.deadline] = String(Math.max(Math.floor(handover.leftMs), 1));

@@ -7,13 +7,12 @@ import {
   isFields,
   kindOf,
   listIn,
-  numberField,
   textIn,
 } from "../body-fields.ts";
 import type { EmbedRequest } from "../request.ts";
+import { checkFields } from "../field-rules.ts";
 import { named } from "./gemini-fields.ts";
-
-const DIMENSIONS_MAX = 65_536;
+import { GEMINI_EMBED_FIELDS } from "./gemini-rules.ts";
 
 /** @throws GridError invalid_request where there is no text */
 export function geminiToTexts(body: Fields): EmbedRequest {
@@ -31,9 +30,9 @@ export function geminiToTexts(body: Fields): EmbedRequest {
 }
 
 function withDimensions(texts: string[], request: Fields): EmbedRequest {
-  const given = named(request, "outputDimensionality");
-  const dimensions = numberField(given, "outputDimensionality", 1, DIMENSIONS_MAX, true);
-  return dimensions === undefined ? { texts } : { texts, dimensions };
+  checkFields(request, GEMINI_EMBED_FIELDS, named);
+  const dimensions = named(request, "outputDimensionality");
+  return typeof dimensions === "number" ? { texts, dimensions } : { texts };
 }
 
 function textOf(value: unknown, at: string): string {

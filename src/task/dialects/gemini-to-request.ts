@@ -6,22 +6,23 @@
  */
 import {
   BODY_LIMITS,
-  booleanField,
   type Fields,
   fieldsIn,
   invalid,
   isFields,
   kindOf,
   listIn,
-  numberField,
   textIn,
 } from "../body-fields.ts";
 import type { InferenceRequest, Message, OutputFormat, Part } from "../request.ts";
+import { checkFields } from "../field-rules.ts";
+import { GEMINI_FIELDS } from "./gemini-rules.ts";
 import { base64In, jsonIn, named } from "./gemini-fields.ts";
 import { jsonSchemaOf } from "./gemini-schema.ts";
 import { choiceOf, toolsOf } from "./gemini-tools.ts";
 
-const TOKENS_MAX = 2 ** 31 - 1;
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : undefined;
 
 /** Function calls that wait for a response, in order. */
 interface Calls {
@@ -30,9 +31,9 @@ interface Calls {
 }
 
 export function geminiToRequest(body: Fields): InferenceRequest {
+  checkFields(body, GEMINI_FIELDS, named);
   const config = fieldsIn(named(body, "generationConfig"), "generationConfig") ?? {};
-  const number = (name: string, low: number, high: number, integer: boolean) =>
-    numberField(named(config, name), `generationConfig.${name}`, low, high, integer);
+  const number = (name: string) => numberOf(named(config, name));
   const tools = toolsOf(body.tools);
   const messages = [
     ...systemOf(named(body, "systemInstruction")),
@@ -45,18 +46,17 @@ export function geminiToRequest(body: Fields): InferenceRequest {
     messages,
     ...choiceOf(tools, named(body, "toolConfig")),
     format: formatOf(config),
-    maxTokens: number("maxOutputTokens", 1, TOKENS_MAX, true),
-    choices: number("candidateCount", 1, BODY_LIMITS.choices, true) ?? 1,
-    temperature: number("temperature", 0, 100, false),
-    topP: number("topP", 0, 1, false),
-    topK: number("topK", 0, TOKENS_MAX, false),
-    presencePenalty: number("presencePenalty", -100, 100, false),
-    frequencyPenalty: number("frequencyPenalty", -100, 100, false),
-    seed: number("seed", -(2 ** 63), 2 ** 64, true),
+    maxTokens: number("maxOutputTokens"),
+    choices: number("candidateCount") ?? 1,
+    temperature: number("temperature"),
+    topP: number("topP"),
+    topK: number("topK"),
+    presencePenalty: number("presencePenalty"),
+    frequencyPenalty: number("frequencyPenalty"),
+    seed: number("seed"),
     stop: stopOf(named(config, "stopSequences")),
-    logprobs: booleanField(named(config, "responseLogprobs"), "generationConfig.responseLogprobs")
-      ? { top: number("logprobs", 0, 20, true) ?? 0 }
-      : undefined,
+    logprobs:
+      named(config, "responseLogprobs") === true ? { top: number("logprobs") ?? 0 } : undefined,
     reasoning: reasoningOf(config),
   };
 }
@@ -213,9 +213,9 @@ function foreignOf(body: Fields, config: Fields): Message[] {
     foreign("cachedContent", cached, "cachedContent");
   }
   const modalities = named(config, "responseModalities");
-  const at = "generationConfig.responseModalities";
-  if (listIn(modalities, at, 16).some((one) => String(one).toUpperCase() !== "TEXT")) {
-    foreign("responseModalities", modalities, at);
+  const others = (one: unknown): boolean => String(one).toUpperCase() !== "TEXT";
+  if (Array.isArray(modalities) && modalities.some(others)) {
+    foreign("responseModalities", modalities, "generationConfig.responseModalities");
   }
   return parts.length === 0 ? [] : [{ role: "user", parts }];
 }
@@ -232,21 +232,13 @@ function formatOf(config: Fields): OutputFormat | undefined {
 }
 
 function stopOf(value: unknown): string[] {
-  const at = "generationConfig.stopSequences";
-  return listIn(value, at, BODY_LIMITS.stops).map((stop, n) => textIn(stop, `${at}[${n}]`));
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 function reasoningOf(config: Fields): InferenceRequest["reasoning"] {
-  const at = "generationConfig.thinkingConfig";
-  const thinking = fieldsIn(named(config, "thinkingConfig"), at);
-  if (thinking === undefined) return undefined;
-  const given = numberField(
-    named(thinking, "thinkingBudget"),
-    `${at}.thinkingBudget`,
-    -1,
-    TOKENS_MAX,
-    true,
-  );
+  const thinking = named(config, "thinkingConfig");
+  if (!isFields(thinking)) return undefined;
+  const given = numberOf(named(thinking, "thinkingBudget"));
   const level = named(thinking, "thinkingLevel");
   // 0 turns thinking off, -1 leaves it to the model.
   const effort = given === 0 ? "none" : typeof level === "string" ? level.toLowerCase() : undefined;

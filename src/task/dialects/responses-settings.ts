@@ -7,15 +7,12 @@ import {
   isFields,
   kindOf,
   listIn,
-  numberField,
   stringField,
   textIn,
 } from "../body-fields.ts";
 import type { InferenceRequest, OutputFormat, Tool, ToolChoice } from "../request.ts";
 
 const LOGPROBS = "message.output_text.logprobs";
-const TOP_LOGPROBS_MAX = 1_000;
-const INCLUDES_MAX = 64;
 
 export function toolsOf(value: unknown): Tool[] {
   return listIn(value, "tools", BODY_LIMITS.tools).map((entry, index): Tool => {
@@ -87,12 +84,12 @@ export function formatOf(text: Fields | undefined): OutputFormat | undefined {
 }
 
 export function logprobsOf(body: Fields): InferenceRequest["logprobs"] {
-  const top = numberField(body.top_logprobs, "top_logprobs", 0, TOP_LOGPROBS_MAX, true) ?? 0;
-  const wanted = listIn(body.include, "include", INCLUDES_MAX).includes(LOGPROBS);
+  const top = typeof body.top_logprobs === "number" ? body.top_logprobs : 0;
+  const wanted = Array.isArray(body.include) && body.include.includes(LOGPROBS);
   return wanted || top > 0 ? { top } : undefined;
 }
 
 export function reasoningOf(reasoning: Fields | undefined): InferenceRequest["reasoning"] {
-  const effort = stringField(reasoning?.effort, "reasoning.effort", 32);
-  return effort === undefined ? undefined : { effort };
+  const effort = reasoning?.effort;
+  return typeof effort === "string" ? { effort } : undefined;
 }

@@ -13,11 +13,12 @@ import {
   isFields,
   kindOf,
   listIn,
-  numberField,
   stringField,
   textIn,
 } from "../body-fields.ts";
 import type { InferenceRequest, Message, MessageRole, Part } from "../request.ts";
+import { checkFields } from "../field-rules.ts";
+import { KEY_LENGTH_MAX, RESPONSES_FIELDS } from "./responses-fields.ts";
 import { formatOf, logprobsOf, reasoningOf, toolChoiceOf, toolsOf } from "./responses-settings.ts";
 
 const ROLES: Readonly<Record<string, MessageRole>> = {
@@ -26,16 +27,20 @@ const ROLES: Readonly<Record<string, MessageRole>> = {
   system: "system",
   developer: "system",
 };
-const TOKENS_MAX = 2 ** 31 - 1;
-const KEY_LENGTH_MAX = 1_024;
 
 /** Fields that stand for something in the vendor's own stores. */
 const VENDORS_STATE = ["prompt", "conversation"];
 /** Items after which a tool's result may answer a call that only the vendor can see. */
 const VENDORS_ITEMS = ["item_reference", "compaction"];
 
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : undefined;
+const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : undefined;
+
 export function responsesToRequest(body: Fields): InferenceRequest {
-  const before = stringField(body.previous_response_id, "previous_response_id", KEY_LENGTH_MAX);
+  checkFields(body, RESPONSES_FIELDS);
+  const before = textOf(body.previous_response_id);
   // The door has put the turns that it holds before the input: what is left is held nowhere here.
   if (before !== undefined) throw previousNotFound(before);
   const { tools, choice } = toolChoiceOf(body.tool_choice, toolsOf(body.tools));
@@ -48,18 +53,16 @@ export function responsesToRequest(body: Fields): InferenceRequest {
     parallelTools:
       typeof body.parallel_tool_calls === "boolean" ? body.parallel_tool_calls : undefined,
     format: formatOf(fieldsIn(body.text, "text")),
-    maxTokens: numberField(body.max_output_tokens, "max_output_tokens", 1, TOKENS_MAX, true),
+    maxTokens: numberOf(body.max_output_tokens),
     choices: 1,
-    temperature: numberField(body.temperature, "temperature", 0, 100, false),
-    topP: numberField(body.top_p, "top_p", 0, 1, false),
-    presencePenalty: numberField(body.presence_penalty, "presence_penalty", -100, 100, false),
-    frequencyPenalty: numberField(body.frequency_penalty, "frequency_penalty", -100, 100, false),
+    temperature: numberOf(body.temperature),
+    topP: numberOf(body.top_p),
+    presencePenalty: numberOf(body.presence_penalty),
+    frequencyPenalty: numberOf(body.frequency_penalty),
     stop: [],
     logprobs: logprobsOf(body),
     reasoning: reasoningOf(fieldsIn(body.reasoning, "reasoning")),
-    user:
-      stringField(body.safety_identifier, "safety_identifier", KEY_LENGTH_MAX) ??
-      stringField(body.user, "user", KEY_LENGTH_MAX),
+    user: textOf(body.safety_identifier) ?? textOf(body.user),
   };
 }
 
@@ -71,7 +74,7 @@ export function previousNotFound(id: string): GridError {
 }
 
 function instructionsOf(body: Fields): Message[] {
-  const said = stringField(body.instructions, "instructions", Number.POSITIVE_INFINITY);
+  const said = textOf(body.instructions);
   const messages: Message[] = said
     ? [{ role: "system", parts: [{ type: "text", text: said }] }]
     : [];

@@ -1,6 +1,5 @@
 /** OpenAI Responses and its counting of input tokens. */
 import { CAPABILITY } from "../../grid/endpoint.ts";
-import { booleanField, invalid, stringField } from "../body-fields.ts";
 import { modelOf, readJsonBody, withoutMark } from "../json-body.ts";
 import { needsOf, requestPrompt } from "../prompt.ts";
 import { modelInBody } from "../splice.ts";
@@ -8,9 +7,6 @@ import type { ParsedBody } from "../task.ts";
 import type { ParseInput, RequestDialect } from "./dialect.ts";
 import { responsesFromRequest } from "./responses-from-request.ts";
 import { responsesToRequest } from "./responses-to-request.ts";
-
-const KEY_LENGTH_MAX = 1_024;
-const TIER_LENGTH_MAX = 256;
 
 export const RESPONSES_REQUESTS: RequestDialect = {
   parse,
@@ -24,18 +20,13 @@ function parse({ route, bytes, decode, limits }: ParseInput): ParsedBody {
   const fields = readJsonBody(body, decode);
   const model = modelOf(fields);
   const counts = route === "input-tokens";
-  const stream = !counts && booleanField(fields.stream, "stream");
-  if (booleanField(fields.background, "background")) {
-    throw invalid(
-      "background",
-      "is not supported here: leave it out and read the answer, or its stream",
-    );
-  }
   const request = responsesToRequest(fields);
+  const textOf = (value: unknown): string | undefined =>
+    typeof value === "string" ? value : undefined;
   return {
     route,
     model,
-    stream,
+    stream: !counts && request.stream,
     body,
     fields,
     prompt: requestPrompt(request, limits),
@@ -44,7 +35,7 @@ function parse({ route, bytes, decode, limits }: ParseInput): ParsedBody {
     choices: 1,
     usageAdded: false,
     usageShown: true,
-    cacheKey: stringField(fields.prompt_cache_key, "prompt_cache_key", KEY_LENGTH_MAX),
-    serviceTier: stringField(fields.service_tier, "service_tier", TIER_LENGTH_MAX),
+    cacheKey: textOf(fields.prompt_cache_key),
+    serviceTier: textOf(fields.service_tier),
   };
 }

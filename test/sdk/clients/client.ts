@@ -4,7 +4,7 @@
  */
 import type { Dialect, Stop, Usage } from "../../vendors/scene.ts";
 
-export type Door = Dialect | "responses over WebSocket";
+export type Door = Dialect | "responses over WebSocket" | "realtime";
 
 export type WishTurn =
   | { role: "user"; text: string; image?: { media: string; data: string } }
@@ -43,6 +43,8 @@ export interface Target {
   /** `http://host:port`, without a path. */
   base: string;
   key: string;
+  /** The same with TLS, where a client speaks nothing else. */
+  secure?: { base: string; ca: string } | undefined;
 }
 
 /** What was thrown, as users would tell it apart. */
@@ -74,7 +76,9 @@ export interface Client {
   /** The door that it knocks at, where that is not the HTTP one of its dialect. */
   door?: Door;
   /** Parts that it does not hand to its user, or not in the right words, with the reason. */
-  deaf?: { reasoning?: string; reasoningTokens?: string; sequence?: string };
+  deaf?: { reasoning?: string; reasoningTokens?: string; sequence?: string; temperature?: string };
+  /** Every answer is a stream: a plain one is read from it. */
+  streamsOnly?: boolean;
   plain(target: Target, wish: Wish, signal?: AbortSignal): Promise<Heard>;
   /** Fills `heard` as the stream goes, and throws what the SDK throws. */
   stream(target: Target, wish: Wish, heard: Heard, signal?: AbortSignal): Promise<void>;

@@ -4,6 +4,7 @@ import { anthropicHelper, anthropicMessages } from "./anthropic.ts";
 import type { Client } from "./client.ts";
 import { googleGenAi } from "./google.ts";
 import { openAiChat, openAiChatHelper } from "./openai-chat.ts";
+import { openAiRealtime } from "./openai-realtime.ts";
 import {
   openAiResponses,
   openAiResponsesHelper,
@@ -13,6 +14,7 @@ import {
 export const CLIENTS: readonly Client[] = [
   ...[openAiChat, openAiChatHelper, aiOpenAiChat, aiCompatible],
   ...[openAiResponses, openAiResponsesHelper, openAiResponsesSocket, aiOpenAi],
+  openAiRealtime,
   ...[anthropicMessages, anthropicHelper, aiAnthropic],
   ...[googleGenAi, aiGoogle],
 ];

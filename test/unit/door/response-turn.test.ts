@@ -7,8 +7,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const LIMIT = 100_000;
 const bytesOf = (body: object): Uint8Array => encoder.encode(JSON.stringify(body));
-const prepared = (turn: ResponseTurn, body: object): Record<string, unknown> =>
-  JSON.parse(decoder.decode(turn.prepare(bytesOf(body), LIMIT)));
+const prepared = async (turn: ResponseTurn, body: object): Promise<Record<string, unknown>> =>
+  JSON.parse(decoder.decode(await turn.prepare(bytesOf(body), LIMIT)));
 const said = (id: string): Record<string, unknown> => ({
   ...{ id: `resp_${id}`, status: "completed" },
   output: [{ id: `msg_${id}`, type: "message", role: "assistant", content: [] }],
@@ -20,27 +20,31 @@ function made(connection?: string): { store: ResponseStore; turn(): ResponseTurn
 }
 
 describe("a turn", () => {
-  it("leaves a body that refers to nothing as it is, byte for byte", () => {
+  it("leaves a body that refers to nothing as it is, byte for byte", async () => {
     const { turn } = made();
     const plain = bytesOf({ model: "m", input: "x" });
-    expect(turn().prepare(plain, LIMIT)).toBe(plain);
+    expect(await turn().prepare(plain, LIMIT)).toBe(plain);
     const words = bytesOf({ model: "m", input: 'say "item_reference", "compaction"' });
     const quoted = encoder.encode('{"model":"m","input":[{"type":"x","y":"item_reference"}]}');
-    expect(turn().prepare(words, LIMIT)).toBe(words);
-    expect(turn().prepare(quoted, LIMIT)).toBe(quoted);
+    expect(await turn().prepare(words, LIMIT)).toBe(words);
+    expect(await turn().prepare(quoted, LIMIT)).toBe(quoted);
     const none = encoder.encode('{"previous_response_id":null, "input":"x"}');
-    expect(turn().prepare(none, LIMIT)).toBe(none);
+    expect(await turn().prepare(none, LIMIT)).toBe(none);
     const broken = encoder.encode('{"previous_response_id":');
-    expect(turn().prepare(broken, LIMIT)).toBe(broken);
+    expect(await turn().prepare(broken, LIMIT)).toBe(broken);
   });
 
-  it("puts what was said before the input, and names the response that it continues", () => {
+  it("puts what was said before the input, and names the response that it continues", async () => {
     const { turn } = made();
     const first = turn();
-    prepared(first, { input: "one" });
+    await prepared(first, { input: "one" });
     first.keep(said("1"));
     const second = turn();
-    const body = prepared(second, { model: "m", previous_response_id: "resp_1", input: "two" });
+    const body = await prepared(second, {
+      model: "m",
+      previous_response_id: "resp_1",
+      input: "two",
+    });
     expect(body).toMatchObject({
       model: "m",
       input: [{ content: "one" }, { id: "msg_1" }, { content: "two" }],
@@ -54,12 +58,12 @@ describe("a turn", () => {
     expect(second.event("error", '{"type":"error"}')).toMatchObject({ sequence_number: 2 });
   });
 
-  it("puts items and summaries in the place of what refers to them", () => {
+  it("puts items and summaries in the place of what refers to them", async () => {
     const { turn } = made();
     const first = turn();
-    prepared(first, { input: "one" });
+    await prepared(first, { input: "one" });
     first.keep(said("1"));
-    const { input } = prepared(turn(), {
+    const { input } = await prepared(turn(), {
       input: [
         { type: "item_reference", id: "msg_1" },
         { type: "item_reference", id: "msg_unknown" },
@@ -75,33 +79,33 @@ describe("a turn", () => {
     ]);
   });
 
-  it("refuses what it does not hold, and a conversation over the bound", () => {
+  it("refuses what it does not hold, and a conversation over the bound", async () => {
     const { turn } = made();
     const unknown = { previous_response_id: "resp_x", input: "x" };
     const code = "previous_response_not_found";
-    expect(() => prepared(turn(), unknown)).toThrow(expect.objectContaining({ code }));
+    await expect(prepared(turn(), unknown)).rejects.toMatchObject({ code });
     const first = turn();
-    first.prepare(bytesOf({ input: "x".repeat(1_000) }), LIMIT);
+    await first.prepare(bytesOf({ input: "x".repeat(1_000) }), LIMIT);
     first.keep(said("1"));
     const next = bytesOf({ previous_response_id: "resp_1", input: "x" });
-    const tooLong = expect.objectContaining({ code: "payload_too_large" });
-    expect(() => turn().prepare(next, 500)).toThrow(tooLong);
+    const tooLong = { code: "payload_too_large" };
+    await expect(turn().prepare(next, 500)).rejects.toMatchObject(tooLong);
   });
 
-  it("without store it is kept by its connection alone, until a continuation fails", () => {
+  it("without store it is kept by its connection alone, until a continuation fails", async () => {
     const { store, turn } = made("socket");
     const first = turn();
-    prepared(first, { input: "one", store: false });
+    await prepared(first, { input: "one", store: false });
     first.keep(said("1"));
     first.keep({ ...said("1"), output: [] });
     expect(store.get("t", "resp_1")).toBeUndefined();
     expect(store.get("socket", "resp_1")?.itemIds).toEqual(["msg_1"]);
     const second = turn();
-    prepared(second, { previous_response_id: "resp_1", input: "two" });
+    await prepared(second, { previous_response_id: "resp_1", input: "two" });
     second.failed();
     expect(store.get("socket", "resp_1")).toBeUndefined();
     const stored = turn();
-    prepared(stored, { input: "three", store: true });
+    await prepared(stored, { input: "three", store: true });
     stored.keep({ ...said("3"), status: "failed" });
     expect(store.size).toBe(0);
   });

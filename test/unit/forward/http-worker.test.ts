@@ -61,6 +61,33 @@ describe("http worker: requests", () => {
     expect(worker.outbound(task("completions", "r")).path).toBe("/tenant-a/v1/completions");
   });
 
+  it.each<[string, Route, Partial<EndpointSpec>, Record<string, string>, string | undefined]>([
+    ["of another dialect, Anthropic's cloud", "chat", { engine: "anthropic" }, {}, "2026-10-21"],
+    ["of its own without a version", "messages", { engine: "anthropic" }, {}, "2023-06-01"],
+    [
+      "of its own with one",
+      "messages",
+      { engine: "anthropic" },
+      { "anthropic-version": "2026-10-21" },
+      "2026-10-21",
+    ],
+    [
+      "where the operator names one",
+      "chat",
+      { engine: "anthropic", headers: { "anthropic-version": "2023-06-01" } },
+      {},
+      "2023-06-01",
+    ],
+    ["of another dialect, an imitation", "chat", { engine: "vllm" }, {}, "2023-06-01"],
+    ["to an engine of chat", "chat", { dialects: ["chat"] }, {}, undefined],
+  ])("%s: asks for the right version of Messages", (_name, route, more, dialectHeaders, wanted) => {
+    const worker = make("https://x", { dialects: ["messages"], ...more });
+    const fields = { model: "m", messages: [{ role: "user", content: "x" }] };
+    const task = { route, id: "r", model: "m", fields, body: new Uint8Array(0), dialectHeaders };
+    const { headers } = worker.outbound(task as unknown as Task);
+    expect(headers["anthropic-version"]).toBe(wanted);
+  });
+
   it.each(["ftp://x", "not a url", "http://user:pw@x"])("refuses the url %s", (url) => {
     expect(() => make(url)).toThrow(/endpoint e1: url must be/);
   });

@@ -140,7 +140,10 @@ export function join(world: World, pop: string, options: MemberOptions = {}): Me
   const member: Member = {
     ...{ pops: [], digests: [], epochs: [], logged: [] },
     ...{ fleet: undefined as never, bus: undefined as never },
-    seen: (id) => member.pops.find(({ card }) => card.id === id),
+    seen: (id) => {
+      member.fleet.settle();
+      return member.pops.find(({ card }) => card.id === id);
+    },
   };
   let random = pop.length * 7919 + pop.charCodeAt(pop.length - 1);
   const { clock } = world;

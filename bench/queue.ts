@@ -70,7 +70,7 @@ class Bed implements QueueHost<Flight> {
     const task = {
       ...{ id: `${this.ids++}`, tenant: `t${next() % TENANTS}`, session: undefined, stream: true },
       ...{ priority: PRIORITIES[next() % 3], sloTtftMs: UNBOUNDED, arrivedMs: this.nowMs },
-      promptTokens: 4_096 + (next() % 8_192),
+      ...{ promptTokens: 4_096 + (next() % 8_192), tried: NONE },
       ...{ chain: this.chains[next() % this.chains.length], body: BODY },
     } as Task;
     const turn = this.queue.turn(task, [], this.nowMs, () => {});
@@ -118,6 +118,7 @@ class Bed implements QueueHost<Flight> {
   }
 }
 
+const NONE: readonly number[] = [];
 const BODY = new Uint8Array(1024);
 const SPEC: EndpointSpec = {
   ...{

@@ -157,18 +157,27 @@ export interface Goals {
 /**
  * Every goal of one size, on one grid in turn: to form a large one costs more than all that is
  * measured on it. It is whole again before each next goal; the deaths come last.
+ * @param tell is told each figure as it is found, which for a large grid takes minutes
  */
-export function measure(pops: number, seed: number, hertz: number): Goals {
+export function measure(
+  pops: number,
+  seed: number,
+  hertz: number,
+  tell: (found: Partial<Goals>) => void = () => undefined,
+): Goals {
   const reports = pops > 64 ? 8 : pops > 3 ? 20 : 100;
   const grid = formed(pops, seed, 0, hertz);
   const { network } = grid;
   const { p99Ms: loadP99Ms } = spreadOfLoad(grid, reports);
   const bytes = bytesPerS(grid);
+  tell({ loadP99Ms, bytesPerS: bytes });
   network.options.loss = 0.02;
   grid.run(2000);
   const { allMs: loadAllLossMs } = spreadOfLoad(grid, reports);
   network.options.loss = 0;
+  tell({ loadAllLossMs });
   const healMs = healing(grid, 12_000);
+  tell({ healMs });
   grid.run(5000);
   const exitMs = knownGone(grid, grid.carriers[pops - 1], "ended");
   // Of three, two are too few to go on with.
@@ -198,7 +207,9 @@ function main(): void {
         `${pops} PoPs, hour ${hour} of ${hours}: ${deaths} declared down, ${tookS()} s`,
       );
     };
-    const goals = values.only === "hours" ? { pops } : measure(pops, seed, pops > 64 ? 2 : 4);
+    const found = (some: Partial<Goals>) => console.error(JSON.stringify(some), `${tookS()} s`);
+    const hertz = pops > 64 ? 2 : 4;
+    const goals = values.only === "hours" ? { pops } : measure(pops, seed, hertz, found);
     const deaths = hours > 0 ? falseDeaths(pops, seed, hours, told) : undefined;
     const row = { ...goals, seed, falseDeaths: deaths, hours, tookS: tookS() };
     if (values.json) console.log(JSON.stringify(row));

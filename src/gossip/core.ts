@@ -316,15 +316,18 @@ export class GossipCore {
       if (!this.own.rejoin(claim)) this.gate.breach(link, "forged");
       return;
     }
-    link.claims.delete(claim.nid);
     const outcome = this.members.applyClaim(claim);
+    const held = this.members.byNid.get(claim.nid);
+    if (held !== undefined && (outcome === "news" || outcome === "same")) {
+      link.heardClaim(held.claim);
+    } else link.claims.delete(claim.nid);
     if (outcome === "forged") this.gate.breach(link, "forged");
     else if (outcome === "refused") this.context.refuse("claim", claim.nid);
     else if (outcome !== "news") this.health.correct(link, claim);
     else {
-      this.spread.claim(claim, link);
-      const member = this.members.byNid.get(claim.nid);
-      if (member !== undefined && this.gate.linkTo(claim.nid)) this.health.found(member);
+      if (held === undefined) return;
+      this.spread.claim(held.claim, link);
+      if (this.gate.linkTo(claim.nid)) this.health.found(held);
     }
   }
 

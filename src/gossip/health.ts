@@ -10,7 +10,7 @@ import { type Link, send } from "./link.ts";
 import { isAfter, type Member, type MemberTable } from "./members.ts";
 import { pingFrame } from "./message.ts";
 import type { Spread } from "./spread.ts";
-import { type Accusation, type Claim, makeAccusation } from "./statement.ts";
+import { type Accusation, type Claim, makeAccusation, ownedAccusation } from "./statement.ts";
 
 /** A busy link is still asked for its round trip this often. */
 const RTT_PING_MS = 10_000;
@@ -129,8 +129,9 @@ export class Health {
     const member = this.members.byNid.get(target);
     if (author === undefined || member === undefined || author === this.members.self) return false;
     if (isAfter(member.claim, accusation)) {
-      // The accuser has not heard the newer claim.
-      if (!withdrawn) link.queueClaim(member.claim);
+      // The accuser has not heard the newer claim. After a partition thousands are under way.
+      if (withdrawn || link.knowsClaim(member.claim)) return false;
+      link.queueClaim(member.claim);
       this.spread.schedule("control", this.context.limits.controlFlushMs);
       return false;
     }
@@ -143,8 +144,9 @@ export class Health {
     }
     if (member === this.members.self) return !withdrawn;
     if (!this.members.isLive(member)) return false;
-    this.hold(member, accusation);
-    this.spread.accusation(accusation, link);
+    const kept = ownedAccusation(accusation);
+    this.hold(member, kept);
+    this.spread.accusation(kept, link);
     return false;
   }
 

@@ -56,10 +56,25 @@ export function nidToBytes(nid: Nid): Uint8Array {
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+/** Ids read before, by their halves: one string each, which tables find without hashing it anew. */
+const READ = new Map<number, Map<number, Nid>>();
+const READ_MAX = 8_192;
+let readCount = 0;
 
 export function nidFromBytes(bytes: Uint8Array): Nid {
+  const high = (bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3];
+  const low = (bytes[4] << 24) | (bytes[5] << 16) | (bytes[6] << 8) | bytes[7];
+  const known = READ.get(high)?.get(low);
+  if (known !== undefined) return known;
   let nid = "";
   for (let i = 0; i < 8; i++) nid += HEX[bytes[i]];
+  // A hostile frame may be full of ids that nobody has.
+  if (++readCount > READ_MAX) {
+    READ.clear();
+    readCount = 1;
+  }
+  const lows = READ.get(high) ?? new Map<number, Nid>();
+  READ.set(high, lows.set(low, nid));
   return nid;
 }
 

@@ -66,6 +66,7 @@ export class Link {
   /** What we asked the peer to relay. */
   asked = "";
   readonly claims = new Map<Nid, Claim>();
+  private readonly knownClaims = new Map<Nid, Claim>();
   readonly accusations = new Map<string, Accusation>();
   readonly cold = new Map<string, ColdRecord>();
   /** Least round trip of the last few; 0: none was measured. */
@@ -147,10 +148,21 @@ export class Link {
     return member === self || this.wantsAll || this.wants.has(member.nid);
   }
 
+  /** The peer has this claim: it said it, or was told; a link loses nothing. */
+  knowsClaim(claim: Claim): boolean {
+    return this.knownClaims.get(claim.nid) === claim;
+  }
+
+  heardClaim(claim: Claim): void {
+    this.claims.delete(claim.nid);
+    this.knownClaims.set(claim.nid, claim);
+  }
+
+  /** Says it even to a peer that was told: whoever asks may have forgotten it. */
   queueClaim(claim: Claim): void {
-    if (this.claims.size < MAX_WAITING || this.claims.has(claim.nid)) {
-      this.claims.set(claim.nid, claim);
-    }
+    if (this.claims.size >= MAX_WAITING && !this.claims.has(claim.nid)) return;
+    this.claims.set(claim.nid, claim);
+    this.knownClaims.set(claim.nid, claim);
   }
 
   queueAccusation(accusation: Accusation): void {

@@ -9,7 +9,7 @@ import type { Millis } from "../grid/units.ts";
 import { ColdMap } from "./cold.ts";
 import type { Context, MemberState } from "./context.ts";
 import { type Certificate, type Nid, sameBytes } from "./identity.ts";
-import type { Accusation, Claim } from "./statement.ts";
+import { type Accusation, type Claim, ownedClaim } from "./statement.ts";
 
 /** The last load report of a member. */
 export interface Hot {
@@ -140,9 +140,10 @@ export class MemberTable {
     }
     const certificate = this.verify(claim, member);
     if (certificate === undefined) return "forged";
-    if (member !== undefined) this.renew(member, claim, certificate);
-    else if (this.byNid.size < maxMembers || this.buryOldest()) this.add(claim, certificate);
-    else return "refused";
+    if (member !== undefined) this.renew(member, ownedClaim(claim), certificate);
+    else if (this.byNid.size < maxMembers || this.buryOldest()) {
+      this.add(ownedClaim(claim), certificate);
+    } else return "refused";
     return "news";
   }
 

@@ -59,7 +59,7 @@ export class Spread {
   }
 
   claim(claim: Claim, from?: Link): void {
-    for (const link of this.flooded(from)) link.queueClaim(claim);
+    for (const link of this.flooded(from)) if (!link.knowsClaim(claim)) link.queueClaim(claim);
     this.schedule("control", this.context.limits.controlFlushMs);
   }
 

@@ -62,10 +62,11 @@ export interface ColdRecord extends Signed {
   value: Uint8Array | null;
 }
 
+/** Its bytes are views into the frame: what is kept is copied, and most is known already. */
 export function readClaim(frame: Reader): Claim {
-  const body = frame.bin(1, MAX_BODY_BYTES).slice();
-  const signature = frame.bin(1, MAX_SIGNATURE_BYTES).slice();
-  const certificate = frame.bin(1, MAX_CERTIFICATE_BYTES).slice();
+  const body = frame.bin(1, MAX_BODY_BYTES);
+  const signature = frame.bin(1, MAX_SIGNATURE_BYTES);
+  const certificate = frame.bin(1, MAX_CERTIFICATE_BYTES);
   const reader = new Reader(body);
   reader.array(6, 6);
   const claim = {
@@ -83,9 +84,10 @@ export function readClaim(frame: Reader): Claim {
   return claim;
 }
 
+/** Views into the frame, as of a claim. */
 export function readAccusation(frame: Reader): Accusation {
-  const body = frame.bin(1, MAX_BODY_BYTES).slice();
-  const signature = frame.bin(1, MAX_SIGNATURE_BYTES).slice();
+  const body = frame.bin(1, MAX_BODY_BYTES);
+  const signature = frame.bin(1, MAX_SIGNATURE_BYTES);
   const reader = new Reader(body);
   reader.array(7, 7);
   const accusation = {
@@ -101,6 +103,21 @@ export function readAccusation(frame: Reader): Accusation {
   };
   reader.end();
   return accusation;
+}
+
+export function ownedClaim(claim: Claim): Claim {
+  const { body, signature, certificate } = claim;
+  return {
+    ...claim,
+    body: body.slice(),
+    signature: signature.slice(),
+    certificate: certificate.slice(),
+  };
+}
+
+export function ownedAccusation(accusation: Accusation): Accusation {
+  const { body, signature } = accusation;
+  return { ...accusation, body: body.slice(), signature: signature.slice() };
 }
 
 export function readCold(frame: Reader, valueBytes: number): ColdRecord {

@@ -55,7 +55,7 @@ export class Checkers {
   private readonly reached = new Map<Nid, { epoch: number; inc: number }>();
   /** Hashes of what was written: of cold records by name, of reports by author, epoch and seq. */
   private readonly written = new Map<string, number>();
-  private readonly reports = new Map<Nid, Map<number, number[]>>();
+  private readonly reports = new Map<Nid, { epoch: number; hashes: number[] }[]>();
   private readonly accused = new Set<string>();
   private readonly lives = new Map<number, Life>();
 
@@ -165,21 +165,25 @@ export class Checkers {
   }
 
   private writeHot(nid: Nid, epoch: number, { seq, content }: Hot): void {
-    let byEpoch = this.reports.get(nid);
-    if (byEpoch === undefined) {
-      byEpoch = new Map();
-      this.reports.set(nid, byEpoch);
-    }
-    let bySeq = byEpoch.get(epoch);
-    if (bySeq === undefined) {
-      bySeq = [];
-      byEpoch.set(epoch, bySeq);
-    }
+    const hashes = this.hashesOf(nid, epoch) ?? this.newEpoch(nid, epoch);
     const hash = hashBytes(content);
-    if (bySeq[seq] !== undefined && bySeq[seq] !== hash) {
+    if (hashes[seq] !== undefined && hashes[seq] !== hash) {
       this.fail("I1", `load ${seq} of ${nid} was written twice`);
     }
-    bySeq[seq] = hash;
+    hashes[seq] = hash;
+  }
+
+  private hashesOf(nid: Nid, epoch: number): number[] | undefined {
+    // The last epoch is what nearly every question is about.
+    return this.reports.get(nid)?.findLast((one) => one.epoch === epoch)?.hashes;
+  }
+
+  private newEpoch(nid: Nid, epoch: number): number[] {
+    const epochs = this.reports.get(nid) ?? [];
+    const hashes: number[] = [];
+    epochs.push({ epoch, hashes });
+    this.reports.set(nid, epochs);
+    return hashes;
   }
 
   private write(name: string, hash: number): void {
@@ -278,7 +282,7 @@ export class Checkers {
   private hot(core: GossipCore, { nid, claim }: Member, hot: Hot, before: number): void {
     const where = `${core.nid} on ${nid}`;
     if (hot.seq < before) this.fail("I2", `${where}: load went back to ${hot.seq}`);
-    const truth = this.reports.get(nid)?.get(claim.epoch)?.[hot.seq];
+    const truth = this.hashesOf(nid, claim.epoch)?.[hot.seq];
     if (truth !== hashBytes(hot.content)) this.fail("I1", `${where}: load was never written`);
   }
 

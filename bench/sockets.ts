@@ -66,6 +66,15 @@ interface Samples {
   delays: number[];
 }
 
+const DELTA = '"delta":"';
+
+/** The token of a delta, without a parse: the client's own work delays what it measures. */
+function deltaOf(text: string): string | undefined {
+  if (!text.startsWith('{"type":"response.output_text.delta"')) return undefined;
+  const from = text.indexOf(DELTA) + DELTA.length;
+  return text.slice(from, text.indexOf('"', from));
+}
+
 /** One stream on the socket, to its end. */
 function streamOn(socket: WebSocket, options: SocketOptions, into: Samples): Promise<void> {
   const { chunks, gapMs } = options;
@@ -75,14 +84,18 @@ function streamOn(socket: WebSocket, options: SocketOptions, into: Samples): Pro
     socket.on("close", () => reject(new Error("a socket was closed")));
     socket.on("message", (bytes: Buffer) => {
       const nowMs = monotonicMs();
-      const event = JSON.parse(String(bytes)) as { type: string; delta?: string };
-      if (event.type === "response.output_text.delta") {
-        const delay = nowMs - Number(event.delta);
+      const text = String(bytes);
+      const delta = deltaOf(text);
+      if (delta !== undefined) {
+        const delay = nowMs - Number(delta);
         into.delays.push(delay);
         if (!Number.isNaN(before)) into.gaps.push(delay - before);
         before = delay;
-      } else if (event.type === "response.completed") resolve();
-      else if (event.type === "error") reject(new Error(String(bytes)));
+        return;
+      }
+      const { type } = JSON.parse(text) as { type: string };
+      if (type === "response.completed") resolve();
+      else if (type === "error") reject(new Error(text));
     });
     const user = `chunks=${chunks}:gap=${gapMs}`;
     const ask = { model: "clock", input: "Go.", store: false, user };

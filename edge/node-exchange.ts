@@ -10,6 +10,8 @@ import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
+const NOTHING = new Uint8Array(0);
+const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
 export class NodeExchange implements Exchange {
   readonly method: string;
@@ -21,6 +23,8 @@ export class NodeExchange implements Exchange {
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private ended = false;
+  /** The answer is chunked (RFC 9112, 7.1), and the chunks are framed here. */
+  private framed = false;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade) {
     this.incoming = incoming;
@@ -52,34 +56,54 @@ export class NodeExchange implements Exchange {
   }
 
   body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
-    const promised = Number(this.incoming.headers["content-length"] ?? 0);
+    const { incoming } = this;
+    const promised = Number(incoming.headers["content-length"] ?? 0);
     if (promised > limitBytes) return Promise.reject(tooLarge(limitBytes));
     return new Promise((resolve, reject) => {
-      const { incoming } = this;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
-      const onData = (chunk: Buffer): void => {
-        size += chunk.byteLength;
-        if (size > limitBytes) done(tooLarge(limitBytes));
-        else chunks.push(chunk);
-      };
-      const onEnd = (): void => done(undefined);
-      const onGone = (): void => done(leftWhileSending());
-      const done = (error: GridError | undefined): void => {
-        clearTimeout(timer);
-        incoming.removeListener("data", onData);
-        incoming.removeListener("end", onEnd);
-        incoming.removeListener("error", onGone);
-        this.outgoing.removeListener("close", onGone);
-        if (error !== undefined) reject(error);
-        else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
-      };
-      incoming.on("data", onData);
-      incoming.on("end", onEnd);
-      incoming.on("error", onGone);
-      this.outgoing.on("close", onGone);
+      // A small body comes in one piece with its head, and is there once the parser has returned:
+      // no listener and no timer is needed then.
+      process.nextTick(() => {
+        if (!incoming.complete || incoming.destroyed) {
+          return this.collect(limitBytes, timeoutMs, resolve, reject);
+        }
+        const whole = (incoming.read() as Buffer | null) ?? NOTHING;
+        if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
+        else resolve(whole);
+      });
     });
+  }
+
+  private collect(
+    limitBytes: number,
+    timeoutMs: number,
+    resolve: (bytes: Uint8Array) => void,
+    reject: (error: GridError) => void,
+  ): void {
+    const { incoming, outgoing } = this;
+    if (incoming.destroyed) return reject(leftWhileSending());
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
+    const onData = (chunk: Buffer): void => {
+      size += chunk.byteLength;
+      if (size > limitBytes) done(tooLarge(limitBytes));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => done(undefined);
+    const onGone = (): void => done(leftWhileSending());
+    const done = (error: GridError | undefined): void => {
+      clearTimeout(timer);
+      incoming.removeListener("data", onData);
+      incoming.removeListener("end", onEnd);
+      incoming.removeListener("error", onGone);
+      outgoing.removeListener("close", onGone);
+      if (error !== undefined) reject(error);
+      else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+    };
+    incoming.on("data", onData);
+    incoming.on("end", onEnd);
+    incoming.on("error", onGone);
+    outgoing.on("close", onGone);
   }
 
   onGone(listener: () => void): void {
@@ -88,11 +112,17 @@ export class NodeExchange implements Exchange {
   }
 
   head(status: number, headers: Headers): void {
-    if (!this.closed) this.outgoing.writeHead(status, headers);
+    if (this.closed) return;
+    const { outgoing } = this;
+    outgoing.writeHead(status, headers);
+    // Node would write four pieces per chunk; framed here, a token is one.
+    this.framed = outgoing.chunkedEncoding;
+    outgoing.chunkedEncoding = false;
   }
 
   write(chunk: Uint8Array): boolean {
-    return this.closed || this.outgoing.write(chunk);
+    if (this.closed || chunk.byteLength === 0) return true;
+    return this.outgoing.write(this.framed ? frameOf(chunk, NOTHING) : chunk);
   }
 
   onDrain(listener: () => void): void {
@@ -103,7 +133,8 @@ export class NodeExchange implements Exchange {
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
     this.ended = true;
-    if (chunk === undefined) this.outgoing.end();
+    if (this.framed) this.outgoing.end(frameOf(chunk ?? NOTHING, LAST_CHUNK));
+    else if (chunk === undefined) this.outgoing.end();
     else this.outgoing.end(chunk);
     if (!this.incoming.complete) this.linger();
   }
@@ -135,6 +166,21 @@ export class NodeExchange implements Exchange {
       this.goneListener?.();
     }
   };
+}
+
+/** Bytes as a chunk of their own, if there are any, with what follows it. */
+function frameOf(bytes: Uint8Array, behind: Uint8Array): Uint8Array {
+  if (bytes.byteLength === 0) return behind;
+  const size = `${bytes.byteLength.toString(16)}\r\n`;
+  const from = size.length;
+  const to = from + bytes.byteLength;
+  const frame = Buffer.allocUnsafe(to + 2 + behind.byteLength);
+  frame.write(size, "latin1");
+  frame.set(bytes, from);
+  frame[to] = 0x0d;
+  frame[to + 1] = 0x0a;
+  frame.set(behind, to + 2);
+  return frame;
 }
 
 /** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */

@@ -307,6 +307,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   observe(flight: Flight, end: AttemptEnd): void {
     const { estimator, metrics } = this.parts;
+    const nowMs = this.clock();
     if (flight.assumption !== undefined) this.assumptions.remove(flight.assumption as Deadline);
     if (end.kind === "failed") {
       this.feedback.failed(flight);
@@ -314,14 +315,14 @@ export class PopStages implements Stages, QueueHost<Flight> {
     } else {
       this.feedback.ended(flight, end.usage, end.meter.itlMs);
       if (end.kind === "broken") this.markFailure(flight, end.error);
-      else if (end.kind === "done") this.health.succeeded(flight.row, this.clock());
-      else this.health.abandoned(flight.row, this.clock());
+      else if (end.kind === "done") this.health.succeeded(flight.row, nowMs);
+      else this.health.abandoned(flight.row, nowMs);
       if (end.usage !== undefined) metrics.usage(flight, end.usage);
       if (end.usage !== undefined && end.kind === "done") estimator.observe(flight.task, end.usage);
     }
     this.parts.kv.ended(flight, end.kind === "failed" ? undefined : end.usage, end.promptIds);
     metrics.ended(flight, end);
-    this.queue.wake(this.clock());
+    this.queue.wake(nowMs);
   }
 
   /** The endpoint failed a request: counted against it, looked at now, told to the operator. */

@@ -2,22 +2,50 @@ import { defineConfig } from "vitest/config";
 
 const root = new URL("..", import.meta.url).pathname;
 
+// They hold milliseconds against a bound, or load a PoP as far as it goes: two at a time.
+const TIMED = [
+  "test/runtime/{backpressure,bad-input,burst,cancel,conformance,grid}.test.ts",
+  "test/runtime/{handover,llama,processes,session,smoke}.test.ts",
+  "test/unit/stream/result-check.test.ts",
+];
+// They need packages of their own: npm run test:sdk.
+const EXCLUDED = ["**/node_modules/**", "test/sdk/**"];
+
 // The runner's own report is what .ci/run counts.
 export default defineConfig({
   test: {
     root,
     // Every started process is spared parsing what the one before it has parsed: half its start.
     env: { NODE_COMPILE_CACHE: `${root}test/.report/compile-cache` },
-    include: ["test/**/*.test.ts"],
-    // They need packages of their own: npm run test:sdk.
-    exclude: ["**/node_modules/**", "test/sdk/**"],
     reporters: ["default", "json"],
     outputFile: { json: "test/.report/vitest.json" },
     testTimeout: 20_000,
     hookTimeout: 20_000,
     pool: "forks",
-    maxWorkers: 2,
     // No test changes a module for others, and every file's own process costs a third of the time.
     isolate: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "timed",
+          include: TIMED,
+          exclude: EXCLUDED,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        // Much of a test of processes is waiting for them: one more than there are cores.
+        test: {
+          name: "rest",
+          include: ["test/**/*.test.ts"],
+          exclude: [...EXCLUDED, ...TIMED],
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });

@@ -19,6 +19,13 @@ const KNOWN = ["response.create", "response.steer"];
 const STREAM_ID_MAX = 256;
 /** Enough for every vendor (16 is OpenAI's least), and next to nothing of an engine's time. */
 const WARM_TOKENS = 16;
+/** Events that hold the response as it begins or as it ended. */
+const HOLDERS = new Set([
+  "response.created",
+  "response.completed",
+  "response.incomplete",
+  "response.failed",
+]);
 const encoder = new TextEncoder();
 
 /** One `response.create` that waits or runs. */
@@ -227,9 +234,7 @@ class LaneSink implements TurnSink {
   }
 
   event(name: string, data: string): boolean {
-    const holds =
-      name === "response.created" || /^response\.(completed|incomplete|failed)$/.test(name);
-    if (holds) this.response = fieldsOf(parsed(data)?.response);
+    if (HOLDERS.has(name)) this.response = fieldsOf(parsed(data)?.response);
     if (this.work.warm) return this.warmed(name);
     if (name === "response.created") this.host.begun(String(this.response?.id));
     return this.host.send(data);

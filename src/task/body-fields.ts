@@ -101,3 +101,14 @@ export function textIn(value: unknown, param: string): string {
   if (typeof value === "string") return value;
   throw invalid(param, `must be a string, not ${kindOf(value)}`);
 }
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/** A web address, or a data URL whose base64 is some. */
+export function urlIn(url: string, param: string): string {
+  if (!url.startsWith("data:")) return url;
+  const comma = url.indexOf(",");
+  const encoded = comma > 0 && url.slice(0, comma).endsWith(";base64");
+  if (encoded && BASE64.test(url.slice(comma + 1))) return url;
+  throw invalid(param, "is no data URL in base64: write data:TYPE;base64,DATA");
+}

@@ -7,7 +7,7 @@
  */
 import { CAPABILITY } from "../grid/endpoint.ts";
 import type { GridError } from "../grid/errors.ts";
-import { type BodyLimits, type Fields, invalid, isFields, kindOf } from "./body-fields.ts";
+import { type BodyLimits, type Fields, invalid, isFields, kindOf, urlIn } from "./body-fields.ts";
 
 export interface Prompt {
   pieces: string[];
@@ -40,6 +40,8 @@ interface Reader {
   prompt: Prompt;
   limits: BodyLimits;
   message: number;
+  /** Ids of the tool calls so far: a result must answer one of them. */
+  calls: Set<string> | undefined;
 }
 
 function place(reader: Reader, below: string): string {
@@ -126,7 +128,7 @@ export function chatPrompt(prompt: Prompt, messages: unknown, limits: BodyLimits
     const most = limits.messages;
     throw invalid("messages", `must have at most ${most} messages, not ${messages.length}`);
   }
-  const reader: Reader = { prompt, limits, message: 0 };
+  const reader: Reader = { prompt, limits, message: 0, calls: undefined };
   for (const message of messages) {
     readMessage(reader, message);
     reader.message++;
@@ -150,7 +152,11 @@ function readMessage(reader: Reader, message: unknown): void {
 }
 
 function readToolId(reader: Reader, id: unknown): void {
-  if (typeof id === "string" && id.length > 0) return add(reader, id + UNIT);
+  if (typeof id === "string" && id.length > 0) {
+    if (reader.calls?.has(id)) return add(reader, id + UNIT);
+    const rule = `'${id.slice(0, 64)}' names no tool call of an assistant message before it`;
+    throw invalid(place(reader, ".tool_call_id"), rule);
+  }
   const rule = "the id of the tool call that this message answers (a string)";
   throw wrong(reader, ".tool_call_id", rule, id);
 }
@@ -203,6 +209,7 @@ function readImage(reader: Reader, image: unknown, at: string): void {
   if (typeof url !== "string" || url.length === 0) {
     throw wrong(reader, `${at}.url`, "a URL or a data URL", url);
   }
+  urlIn(url, place(reader, at));
   reader.prompt.needs |= CAPABILITY.vision;
   add(reader, `${CALL}image${UNIT}${short(url)}${UNIT}`);
 }
@@ -226,6 +233,8 @@ function readCall(reader: Reader, call: unknown, at: string): void {
   if (!isFields(call)) throw wrong(reader, at, "an object", call);
   const { id, type } = call;
   if (typeof id !== "string") throw wrong(reader, `${at}.id`, "a string", id);
+  reader.calls ??= new Set();
+  reader.calls.add(id);
   if (isFields(call.function)) return addCall(reader, id, call.function, `${at}.function`);
   if (type === "function" || type === undefined) {
     throw wrong(reader, `${at}.function`, "an object", call.function);

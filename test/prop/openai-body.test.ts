@@ -21,23 +21,24 @@ const call = fc.record({
   type: fc.constant("function"),
   function: fc.record({ name: text, arguments: text }),
 });
-const message = fc.oneof(
-  fc.record({
-    role: fc.constantFrom("system", "developer", "user"),
-    content: fc.oneof(text, fc.array(part, { minLength: 1, maxLength: 4 })),
-  }),
-  fc.record({
-    role: fc.constant("assistant"),
-    content: fc.constantFrom(null, "", "ok"),
-    tool_calls: fc.array(call, { minLength: 1, maxLength: 3 }),
-  }),
-  fc.record({
-    role: fc.constant("tool"),
-    tool_call_id: fc.string({ minLength: 1, maxLength: 8 }),
-    content: text,
-  }),
+const said = fc.record({
+  role: fc.constantFrom("system", "developer", "user"),
+  content: fc.oneof(text, fc.array(part, { minLength: 1, maxLength: 4 })),
+});
+/** The model calls tools, and each call may be answered. */
+const called = fc
+  .tuple(fc.constantFrom(null, "", "ok"), fc.array(call, { minLength: 1, maxLength: 3 }), text)
+  .map(([content, calls, answer]) => [
+    { role: "assistant", content, tool_calls: calls },
+    ...calls.flatMap(({ id }) =>
+      id === "" ? [] : [{ role: "tool", tool_call_id: id, content: answer }],
+    ),
+  ]);
+const turn = fc.oneof(
+  said.map((one) => [one]),
+  called,
 );
-const conversation = fc.array(message, { minLength: 1, maxLength: 8 });
+const conversation = fc.array(turn, { minLength: 1, maxLength: 6 }).map((turns) => turns.flat());
 const tools = fc.constantFrom(undefined, [{ type: "function", function: { name: "f" } }]);
 
 function read(body: object, space?: number) {

@@ -96,7 +96,7 @@ describe.skipIf(off !== "")(`images ${off}`, () => {
     chmodSync(folder, 0o755);
   }, BUILD_MS);
 
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), BUILD_MS);
 
   test("all are built by the same stage", () => {
     for (const [file] of FILES) expect(stageOf(file, 0)).toEqual(stageOf("Dockerfile", 0));

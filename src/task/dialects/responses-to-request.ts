@@ -15,6 +15,7 @@ import {
   listIn,
   stringField,
   textIn,
+  urlIn,
 } from "../body-fields.ts";
 import type { InferenceRequest, Message, MessageRole, Part } from "../request.ts";
 import { checkFields } from "../field-rules.ts";
@@ -213,15 +214,4 @@ function partOf(part: unknown, at: string): Part {
     }
   }
   return foreignPart(textIn(part.type, `${at}.type`).slice(0, 64), part, at);
-}
-
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
-
-/** A web address, or a data URL whose base64 is some. */
-function urlIn(url: string, at: string): string {
-  if (!url.startsWith("data:")) return url;
-  const comma = url.indexOf(",");
-  const encoded = comma > 0 && url.slice(0, comma).endsWith(";base64");
-  if (encoded && BASE64.test(url.slice(comma + 1))) return url;
-  throw invalid(at, "is no data URL in base64: write data:TYPE;base64,DATA");
 }

@@ -1,0 +1,95 @@
+/** Node's exchange on real sockets: how a body is taken, and how chunks go out, byte for byte. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { NodeExchange } from "../../edge/node-exchange.ts";
+import type { GridError } from "../../src/grid/errors.ts";
+
+const LIMIT_BYTES = 100;
+const TIMEOUT_MS = 300;
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+let server: Server;
+let port: number;
+
+/** Says the body back in two chunks, the second with the end. */
+async function echo(exchange: NodeExchange): Promise<void> {
+  try {
+    const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS);
+    exchange.head(200, { "content-type": "text/plain" });
+    exchange.write(body);
+    exchange.write(new Uint8Array(0));
+    exchange.end(bytes("end"));
+  } catch (error) {
+    exchange.head(400, { "content-length": "0", "x-code": (error as GridError).code });
+    exchange.end();
+  }
+}
+
+beforeAll(async () => {
+  server = createServer((incoming, outgoing) => void echo(new NodeExchange(incoming, outgoing)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  port = (server.address() as AddressInfo).port;
+});
+
+afterAll(() => server.close());
+
+/** A connection, and what it has heard up to a text. */
+function dial(): { socket: Socket; until(text: string): Promise<string> } {
+  const socket = connect(port, "127.0.0.1");
+  let heard = "";
+  socket.on("data", (part) => {
+    heard += String(part);
+  });
+  const until = async (text: string): Promise<string> => {
+    while (!heard.includes(text)) await once(socket, "data");
+    const whole = heard;
+    heard = "";
+    return whole;
+  };
+  return { socket, until };
+}
+
+const bodyOf = (answer: string): string => answer.slice(answer.indexOf("\r\n\r\n") + 4);
+const post = (length: number, body: string, version = "1.1"): string =>
+  `POST / HTTP/${version}\r\nhost: pop\r\ncontent-length: ${length}\r\n\r\n${body}`;
+
+test("a body in one piece and one in parts; the connection goes on", async () => {
+  const { socket, until } = dial();
+  socket.write(post(5, "hello"));
+  expect(bodyOf(await until("0\r\n\r\n"))).toBe("5\r\nhello\r\n3\r\nend\r\n0\r\n\r\n");
+  socket.write(post(12, "hello "));
+  setTimeout(() => socket.write("world!"), 20);
+  expect(bodyOf(await until("0\r\n\r\n"))).toBe("c\r\nhello world!\r\n3\r\nend\r\n0\r\n\r\n");
+  socket.write(post(0, ""));
+  expect(bodyOf(await until("0\r\n\r\n"))).toBe("3\r\nend\r\n0\r\n\r\n");
+  socket.destroy();
+});
+
+test("HTTP/1.0 has no chunks", async () => {
+  const { socket, until } = dial();
+  socket.write(post(5, "hello", "1.0"));
+  const closed = once(socket, "close");
+  const answer = await until("end");
+  await closed;
+  expect(answer).not.toContain("Transfer-Encoding");
+  expect(bodyOf(answer)).toBe("helloend");
+});
+
+test.each([
+  ["promised too long", post(LIMIT_BYTES + 1, ""), "payload_too_large"],
+  [
+    "chunked, in one piece and too long",
+    "POST / HTTP/1.1\r\nhost: pop\r\ntransfer-encoding: chunked\r\n\r\n" +
+      `c8\r\n${"x".repeat(200)}\r\n0\r\n\r\n`,
+    "payload_too_large",
+  ],
+  ["too slow", post(5, "he"), "request_timeout"],
+])("a body that is %s", async (_, request, code) => {
+  const { socket, until } = dial();
+  socket.write(request);
+  expect(await until("\r\n\r\n")).toContain(`x-code: ${code}`);
+  socket.destroy();
+});

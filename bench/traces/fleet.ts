@@ -16,9 +16,16 @@ export interface FleetOptions {
 
 export class SimulatedFleet {
   readonly engines: Engine[];
+  private readonly events: Events;
+  /** Per worker: requests on their way to it, and their uncached tokens when they were sent. */
+  private readonly comingRequests: Uint32Array;
+  private readonly comingTokens: Float64Array;
 
   constructor(options: FleetOptions, trace: Trace, events: Events) {
     const { workers, engine, cacheBlocks, seed } = options;
+    this.events = events;
+    this.comingRequests = new Uint32Array(workers);
+    this.comingTokens = new Float64Array(workers);
     // What runs needs its blocks too: the largest request must always fit.
     const largest = trace.requests.reduce(
       (most, { inputTokens, outputTokens }) => Math.max(most, inputTokens + outputTokens),
@@ -40,12 +47,28 @@ export class SimulatedFleet {
     this.engines[job.worker].submit(job, nowMs);
   }
 
+  /**
+   * Submits it after the way there. Until then it counts already: a router with exact knowledge
+   * knows what it has sent, and does not send everybody to a place that only looks free.
+   */
+  send(job: Job, wayMs: number, nowMs: number): void {
+    const { worker, request } = job;
+    const tokens = this.uncached(worker, request);
+    this.comingRequests[worker]++;
+    this.comingTokens[worker] += tokens;
+    this.events.at(nowMs + wayMs, (atMs) => {
+      this.comingRequests[worker]--;
+      this.comingTokens[worker] -= tokens;
+      this.submit(job, atMs);
+    });
+  }
+
   inFlight(worker: number): number {
-    return this.engines[worker].inFlight;
+    return this.engines[worker].inFlight + this.comingRequests[worker];
   }
 
   outstanding(worker: number, nowMs: number): number {
-    return this.engines[worker].outstandingTokens(nowMs);
+    return this.engines[worker].outstandingTokens(nowMs) + this.comingTokens[worker];
   }
 
   expected(worker: number, request: TraceRequest): number {

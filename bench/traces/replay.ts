@@ -1,6 +1,6 @@
 /** One policy over one trace: what every request got, and what it cost the engines. */
 import type { GridError } from "../../src/grid/errors.ts";
-import { type EngineKind, PREFILL_RATE } from "./engine.ts";
+import { type EngineKind, type Job, PREFILL_RATE } from "./engine.ts";
 import { Events } from "./events.ts";
 import { SimulatedFleet } from "./fleet.ts";
 import { BenchGrid, type GridOptions } from "./grid.ts";
@@ -138,19 +138,15 @@ class Run {
     const { popOf, rttMs } = this.options.grid.places;
     const wayMs = rttMs[pop][popOf[worker]] / 2;
     const journey = this.journeyOf(request, nowMs);
-    this.events.at(nowMs + wayMs, (sentMs) => {
-      this.fleet.submit(
-        {
-          request,
-          worker,
-          uncachedTokens: 0,
-          hitBlocks: 0,
-          onPrefilled: (job, atMs) => journey.prefilled(atMs + wayMs, job.hitBlocks),
-          onEnd: () => journey.ended(),
-        },
-        sentMs,
-      );
-    });
+    const job = {
+      request,
+      worker,
+      uncachedTokens: 0,
+      hitBlocks: 0,
+      onPrefilled: ({ hitBlocks }: Job, atMs: number) => journey.prefilled(atMs + wayMs, hitBlocks),
+      onEnd: () => journey.ended(),
+    };
+    this.fleet.send(job, wayMs, nowMs);
   }
 
   private entryOf({ index, session }: TraceRequest): number {

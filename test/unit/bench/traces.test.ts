@@ -4,6 +4,9 @@ import { describe, expect, test } from "vitest";
 import { Bench } from "../../../bench/traces/bench.ts";
 import { chartOf } from "../../../bench/traces/chart.ts";
 import { CONTENDERS, DEFAULT_POLICIES } from "../../../bench/traces/contenders.ts";
+import { PREFILL_PER_MS } from "../../../bench/traces/engine.ts";
+import { Events } from "../../../bench/traces/events.ts";
+import { SimulatedFleet } from "../../../bench/traces/fleet.ts";
 import { type ReadOptions, readTrace } from "../../../bench/traces/formats.ts";
 import { optionsFrom } from "../../../bench/traces/options.ts";
 import { readPlaces } from "../../../bench/traces/places.ts";
@@ -156,6 +159,27 @@ describe("replay", () => {
     const local = run(bench).row.ttftMs.mean;
     const anywhere = run(bench, "random").row.ttftMs.mean;
     expect(anywhere).toBeGreaterThan(local + 1);
+  });
+
+  test("what is on its way to an engine counts from the moment it is sent", async () => {
+    const trace = await sample("azure-sample.csv");
+    const [request] = trace.requests;
+    const events = new Events();
+    const engines = { workers: 2, engine: "fcfs", cacheBlocks: 8, seed: 1 } as const;
+    const fleet = new SimulatedFleet(engines, trace, events);
+    let prefilledMs = Number.NaN;
+    const job = {
+      ...{ request, worker: 1, uncachedTokens: 0, hitBlocks: 0, onEnd: () => {} },
+      onPrefilled: (_: unknown, nowMs: number) => {
+        prefilledMs = nowMs;
+      },
+    };
+    fleet.send(job, 50, 0);
+    expect([fleet.outstanding(0, 0), fleet.outstanding(1, 0)]).toEqual([0, request.inputTokens]);
+    expect([fleet.inFlight(0), fleet.inFlight(1)]).toEqual([0, 1]);
+    while (events.step());
+    expect(prefilledMs).toBeCloseTo(50 + request.inputTokens / PREFILL_PER_MS, 6);
+    expect([fleet.outstanding(1, events.nowMs), fleet.inFlight(1)]).toEqual([0, 0]);
   });
 });
 

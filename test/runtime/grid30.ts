@@ -4,10 +4,12 @@
  * on how many processes share the cores: without gossip; in a full mesh where every request may run
  * in its PoP's region only; in the mesh with requests free to go. The second less the first is what
  * gossip costs, and is held to the bound; the third has the cost of handing requests over on top
- * and is told beside it. Prints CPU and bytes per PoP; exits with 1 when a bound does not hold.
- * Takes three minutes. `--only gossip,bare` measures some of them and holds no bound on CPU.
+ * and is told beside it, as is the floor: thirty processes of bare `ws` that send as much. Prints
+ * CPU and bytes per PoP; exits with 1 when a bound does not hold. Takes four minutes.
+ * `--only gossip,bare` measures some of them and holds no bound on CPU.
  */
 import { readFileSync } from "node:fs";
+import { startBareMesh } from "./bare-mesh.ts";
 import { fewAtOnce, type GridState, gridState, makeGrid, untilMet } from "./grid-process.ts";
 import { everyEndpoint, type ServerProcess, startEngine } from "./pop-process.ts";
 
@@ -35,14 +37,14 @@ const note = (what: string, value: number, unit: string): void => {
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** User and system time of a process so far, ms. */
-function cpuMs(pop: ServerProcess): number {
-  const stat = readFileSync(`/proc/${pop.pid}/stat`, "utf8");
+function cpuMs({ pid }: { pid: number }): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 /** Share of a core that each uses over the time, in per cent. */
-async function shareOf(pops: readonly ServerProcess[]): Promise<number> {
+async function shareOf(pops: readonly { pid: number }[]): Promise<number> {
   const before = pops.map(cpuMs);
   await pause(MEASURE_MS);
   const used = pops.reduce((sum, pop, i) => sum + cpuMs(pop) - before[i], 0);
@@ -124,6 +126,18 @@ function reportBytes({ before, after }: { before: GridState; after: GridState })
   report("received on the sockets, headers included", kilobytes("In"), "KB/s", 0, 25);
 }
 
+/** What the frames cost by themselves here. */
+async function noteFloor(): Promise<void> {
+  const mesh = await startBareMesh(POPS, HOT_MS);
+  try {
+    await pause(SETTLE_MS);
+    const cpu = await shareOf(mesh.pids.map((pid) => ({ pid })));
+    note(`floor: each of ${POPS} bare WebSocket processes at 4 Hz`, cpu, "% of a core");
+  } finally {
+    await mesh.stop();
+  }
+}
+
 const grid = await makeGrid(POPS);
 const engine = await startEngine("--profile", "l40s-8b", "--model", "m");
 const settings = (index: number) => ({
@@ -142,8 +156,9 @@ const gossip = (index: number) => ({
 });
 const start = (member: boolean) => (index: number) =>
   grid.start(index, { ...settings(index), gossip: member ? gossip(index) : undefined });
-const which = process.argv.includes("--only") ? process.argv.at(-1) : "bare,gossip,free";
+const which = process.argv.includes("--only") ? process.argv.at(-1) : "floor,bare,gossip,free";
 try {
+  if (which?.includes("floor")) await noteFloor();
   let bare: number | undefined;
   if (which?.includes("bare")) {
     const pops = await fewAtOnce(POPS, start(false));
@@ -151,7 +166,7 @@ try {
     bare = (await underLoad(pops, "without gossip", false)).cpu;
     await Promise.all(pops.map((pop) => pop.stop()));
   }
-  if (which !== "bare") {
+  if (which?.includes("gossip") || which?.includes("free")) {
     const pops = [await start(true)(0), ...(await fewAtOnce(POPS - 1, (i) => start(true)(i + 1)))];
     await untilMet(pops, 60_000);
     const local = await underLoad(pops, "in a mesh, requests local", false);

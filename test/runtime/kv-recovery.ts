@@ -2,7 +2,9 @@
  * How wrong the predicted cache hits are, before, during and after each way in which knowledge of
  * an engine's KV cache is lost: a real PoP, emulated engines as processes, real sockets. The error
  * is the sum over requests of |predicted - cached_tokens| as a share of all prompt tokens. Passes
- * when it is at most 2 % from 5 s after the fault's end on, in every scenario.
+ * when it is at most 2 % from 5 s after the fault's end on, in every scenario. A document that only
+ * another router has sent so far is not known here, fault or none, until it is first asked for: its
+ * first request says nothing of recovery, so its part of the error is told in a column of its own.
  *
  *     npm run test:kv [-- --json] [-- --only TEXT]
  */
@@ -120,6 +122,8 @@ const SCENARIOS: Scenario[] = [
 
 interface Timed extends Asked {
   atMs: number;
+  /** The PoP had answered a request with that document before. */
+  isMet: boolean;
 }
 
 interface Outcome {
@@ -127,6 +131,8 @@ interface Outcome {
   requests: number;
   beforePercent: number;
   duringPercent: number;
+  /** The part that documents not met before have, over the whole run; counted nowhere else. */
+  unmetPercent: number;
   /** First five seconds after the fault's end. */
   recoveringPercent: number;
   afterPercent: number;
@@ -157,6 +163,7 @@ function load(scene: Scene, samples: Timed[], strangers: number): () => Promise<
     return documents[rank] as string;
   };
   let isOver = false;
+  const met = new Set<string>();
   const client = async (server: () => ServerProcess, isSample: boolean) => {
     while (!isOver) {
       const content = drawn();
@@ -165,9 +172,12 @@ function load(scene: Scene, samples: Timed[], strangers: number): () => Promise<
         { role: "system", content },
         { role: "user", content: question },
       ];
+      const isMet = met.has(content);
       try {
         const asked = await ask(server(), messages);
-        if (isSample) samples.push({ ...asked, atMs: performance.now() });
+        if (!isSample) continue;
+        samples.push({ ...asked, atMs: performance.now(), isMet });
+        met.add(content);
       } catch {
         await sleep(20);
       }
@@ -214,7 +224,9 @@ function outcome(
   endMs: number,
 ): Omit<Outcome, "rssMb" | "states"> {
   const between = (from: number, end: number) =>
-    samples.filter(({ atMs }) => atMs >= from && atMs < end);
+    samples.filter(({ atMs, isMet }) => isMet && atMs >= from && atMs < end);
+  // A request that was met adds its tokens and no error.
+  const unmet = samples.map((one) => (one.isMet ? { ...one, predicted: one.cached } : one));
   const after = between(endMs + RECOVER_MS, Number.POSITIVE_INFINITY);
   const sum = (read: (one: Asked) => number) => after.reduce((total, one) => total + read(one), 0);
   let recoveredMs = 0;
@@ -227,6 +239,7 @@ function outcome(
     requests: samples.length,
     beforePercent: errorPercent(between(faultMs - BEFORE_MS, faultMs)),
     duringPercent: errorPercent(between(faultMs, endMs)),
+    unmetPercent: errorPercent(unmet),
     recoveringPercent: errorPercent(between(endMs, endMs + RECOVER_MS)),
     afterPercent: errorPercent(after),
     recoveredMs,
@@ -239,7 +252,8 @@ function row(one: Outcome): string {
   const cells = shown.map((percent) => percent.toFixed(2).padStart(7));
   const hit = `${(one.hitRatio * 100).toFixed(0)} %`;
   const name = one.scenario.padEnd(50);
-  return `${name}${cells.join("")}${String(one.recoveredMs).padStart(8)}${hit.padStart(7)}`;
+  const unmet = one.unmetPercent.toFixed(2).padStart(7);
+  return `${name}${cells.join("")}${unmet}${String(one.recoveredMs).padStart(8)}${hit.padStart(7)}`;
 }
 
 const only = process.argv[process.argv.indexOf("--only") + 1];
@@ -250,7 +264,7 @@ const wanted = SCENARIOS.filter(
 if (!isJson) {
   console.log(
     `${"hit prediction error, % of prompt tokens".padEnd(50)} before during  <= 5 s  after` +
-      "  within ms   hits",
+      "  unmet within ms   hits",
   );
 }
 const outcomes: Outcome[] = [];

@@ -116,8 +116,15 @@ function joinThoughts(parts: readonly Part[]): Part[] {
   return joined;
 }
 
+/** Of the vendor's `oneof`, those that are understood here. */
+const PART_KINDS = ["text", "inlineData", "fileData", "functionCall", "functionResponse"];
+
 function partOf(value: unknown, at: string, calls: Calls): Part {
   if (!isFields(value)) throw invalid(at, `must be an object, not ${kindOf(value)}`);
+  const given = PART_KINDS.filter((kind) => (named(value, kind) ?? undefined) !== undefined);
+  if (given.length > 1) {
+    throw invalid(at, `has ${given.join(" and ")}: a part is one of them, give each its own`);
+  }
   if (value.text !== undefined) return textOf(value, at);
   const inline = fieldsIn(named(value, "inlineData"), `${at}.inlineData`);
   if (inline !== undefined) return inlineOf(inline, `${at}.inlineData`);

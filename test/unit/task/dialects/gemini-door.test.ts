@@ -74,6 +74,8 @@ describe("what the door refuses", () => {
     [user(), "contents[0].parts"],
     [user({}), "contents[0].parts[0]"],
     [user({ text: 7 }), "contents[0].parts[0].text"],
+    [user({ text: "x", inline_data: {} }), "contents[0].parts[0]"],
+    [user({ file_data: { fileUri: "x" }, functionCall: true }), "contents[0].parts[0]"],
     [
       user({ inlineData: { mimeType: "image/png", data: "@@" } }),
       "contents[0].parts[0].inlineData.data",

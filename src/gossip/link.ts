@@ -66,7 +66,8 @@ export class Link {
   /** What we asked the peer to relay. */
   asked = "";
   readonly claims = new Map<Nid, Claim>();
-  private readonly knownClaims = new Map<Nid, Claim>();
+  /** Weak: a claim that nobody holds any more is nothing to remember. */
+  private readonly knownClaims = new WeakSet<Claim>();
   readonly accusations = new Map<string, Accusation>();
   readonly cold = new Map<string, ColdRecord>();
   /** Least round trip of the last few; 0: none was measured. */
@@ -150,19 +151,19 @@ export class Link {
 
   /** The peer has this claim: it said it, or was told; a link loses nothing. */
   knowsClaim(claim: Claim): boolean {
-    return this.knownClaims.get(claim.nid) === claim;
+    return this.knownClaims.has(claim);
   }
 
   heardClaim(claim: Claim): void {
     this.claims.delete(claim.nid);
-    this.knownClaims.set(claim.nid, claim);
+    this.knownClaims.add(claim);
   }
 
   /** Says it even to a peer that was told: whoever asks may have forgotten it. */
   queueClaim(claim: Claim): void {
     if (this.claims.size >= MAX_WAITING && !this.claims.has(claim.nid)) return;
     this.claims.set(claim.nid, claim);
-    this.knownClaims.set(claim.nid, claim);
+    this.knownClaims.add(claim);
   }
 
   queueAccusation(accusation: Accusation): void {

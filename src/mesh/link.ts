@@ -107,8 +107,8 @@ export class MeshLink {
 
   private received(data: unknown): void {
     if (this.over) return;
-    if (data instanceof Uint8Array) this.listener.onFrame(this, data);
-    else if (data instanceof ArrayBuffer) this.listener.onFrame(this, new Uint8Array(data));
+    const bytes = plainBytes(data);
+    if (bytes !== undefined) this.listener.onFrame(this, bytes);
     else this.close(CLOSE.kind, "gossip is binary");
   }
 
@@ -117,4 +117,11 @@ export class MeshLink {
     this.over = true;
     this.listener.onDown(this);
   }
+}
+
+/** A runtime's own kind of bytes may share memory where a copy is asked for (Node's `slice`). */
+function plainBytes(data: unknown): Uint8Array | undefined {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (!(data instanceof Uint8Array)) return undefined;
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -100,7 +100,7 @@ const BLOB = object(
   { mimeType: TEXT, data: { ...TEXT, contentEncoding: "base64" } },
   ...["mimeType", "data"],
 );
-/** One of these makes the part; the first that is there counts. */
+/** One of these makes the part; several are refused. */
 const GEMINI_KINDS: JsonSchema = {
   inlineData: BLOB,
   fileData: object({ fileUri: TEXT }, "fileUri"),

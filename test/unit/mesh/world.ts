@@ -82,11 +82,13 @@ export class FakeSocket {
     this.world = world;
   }
 
+  /** As Node hands it on: a Buffer over memory that is its own only while it is looked at. */
   send(bytes: Uint8Array): void {
-    const data = bytes.slice().buffer;
+    const data = Buffer.from(bytes);
     this.world.setTimeout(() => {
       const { peer } = this;
       if (peer?.readyState === 1) (peer.onmessage as (m: { data: unknown }) => void)({ data });
+      data.fill(0xff);
     }, DELAY_MS);
   }
 

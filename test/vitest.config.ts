@@ -15,6 +15,7 @@ const EXCLUDED = ["**/node_modules/**", "test/sdk/**"];
 export default defineConfig({
   test: {
     root,
+    globalSetup: "test/runtime/program.ts",
     // Every started process is spared parsing what the one before it has parsed: half its start.
     env: { NODE_COMPILE_CACHE: `${root}test/.report/compile-cache` },
     reporters: ["default", "json"],

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Command, end, run, start } from "./command.ts";
+import { SOURCE } from "./program.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gridpoint-cli-"));
 const EXAMPLE = fileURLToPath(new URL("../../edge/deploy/example.yaml", import.meta.url));
@@ -250,8 +251,8 @@ describe("demo", () => {
     return pids.filter(alive);
   }
 
-  async function demo() {
-    const command = begin(["demo", "--port", "0"]);
+  async function demo(script?: string) {
+    const command = begin(["demo", "--port", "0"], { script });
     const [, seconds] = await command.said(/ready in ([\d.]+) s/);
     const [, url] = await command.said(/base URL +(http:\S+)\/v1/);
     await command.said(/Ctrl-C ends everything/);
@@ -262,7 +263,8 @@ describe("demo", () => {
   }
 
   test("answers the request that it prints, and ends its engines when asked to", async () => {
-    const { command, seconds, url, pids } = await demo();
+    // From source: what `npm start` runs, and whoever works on Gridpoint.
+    const { command, seconds, url, pids } = await demo(SOURCE);
     expect(seconds).toBeLessThan(8);
     const top = await run(["top", "--once", "--url", url]);
     expect(top.output).toContain("grid as tokyo sees it: 3 of 3 PoPs");

@@ -1,8 +1,6 @@
 /** Runs `gridpoint` as people do: as a process, judged by its output and its exit code. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-
-const CLI = fileURLToPath(new URL("../../edge/cli.ts", import.meta.url));
+import { program } from "./program.ts";
 
 export interface Command {
   process: ChildProcess;
@@ -16,14 +14,14 @@ export interface Command {
 
 export interface CommandOptions {
   env?: Record<string, string>;
-  /** Another command than this checkout's: script path first. */
+  /** Another script than the program of this checkout. */
   script?: string;
 }
 
 const WAIT_MS = 10_000;
 
 export function start(args: string[], options: CommandOptions = {}): Command {
-  const child = spawn(process.execPath, [options.script ?? CLI, ...args], {
+  const child = spawn(process.execPath, [options.script ?? program, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
   });

@@ -1,6 +1,6 @@
 /**
  * Starts the real processes that the suites of this folder look at from outside: one PoP, or one
- * engine, each with `edge/cli.ts`, on a free port. Waits for the line that names the URL, keeps
+ * engine, each on a free port. Waits for the line that names the URL, keeps
  * what was printed for the message of a failed test, and ends them by their own handle.
  */
 import { type ChildProcess, spawn } from "node:child_process";

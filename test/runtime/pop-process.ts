@@ -161,7 +161,7 @@ export interface PopEntry {
 }
 
 /** Fast polls, so that a test need not wait for what an operator would wait for. */
-const FAST_POLL = { intervalMs: 50, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
+const FAST_POLL = { intervalMs: 100, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
 
 export interface PopOptions {
   /** Wait until /readyz says yes; default true. */

@@ -4,7 +4,7 @@ const root = new URL("..", import.meta.url).pathname;
 
 // They hold milliseconds against a bound, or load a PoP as far as it goes: two at a time.
 const TIMED = [
-  "test/runtime/{backpressure,bad-input,burst,cancel,conformance,grid}.test.ts",
+  "test/runtime/{backpressure,bad-input,burst,cancel,conformance,engine,grid}.test.ts",
   "test/runtime/{handover,llama,processes,session,smoke}.test.ts",
   "test/unit/stream/result-check.test.ts",
 ];

@@ -362,7 +362,7 @@ describe("the share of the GPU", () => {
     expect((await post(one, "/share", { share: 2 })).status).toBe(400);
     const steps = [
       { atMs: 0, share: 0.8 },
-      { atMs: 40, share: 0.1 },
+      { atMs: 500, share: 0.1 },
     ];
     const other = await engine({ shareSchedule: steps });
     expect(JSON.parse(await get(other, "/share"))).toEqual({ share: 0.8 });

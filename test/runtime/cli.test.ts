@@ -136,11 +136,14 @@ describe("check", () => {
   });
 });
 
+// From source, as whoever works on Gridpoint runs it.
+const sources = { script: SOURCE };
+
 describe("serve", () => {
   test("serves, reloads good files, keeps the old config on bad ones, and drains", async () => {
     const text = (id: string) => `log: { format: json }\nslo: { ttftMs: ${id} }\n`;
     const file = fileWith("pop.yaml", text("1000"));
-    const command = begin(["serve", "--config", file, "--port", "0"]);
+    const command = begin(["serve", "--config", file, "--port", "0"], sources);
     const [, url] = await command.said(/listening on (http:\/\/\S+)/);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     // No endpoint can serve: alive, and honest about not being ready.
@@ -172,7 +175,7 @@ describe("serve", () => {
       const taken = await busyPort();
       const file = fileWith("empty.yaml", "{}\n");
       const config = name === "serve" ? ["--config", file] : [];
-      const { code, output } = await run([name, ...config, "--port", String(taken.port)]);
+      const { code, output } = await run([name, ...config, "--port", String(taken.port)], sources);
       taken.close();
       expect(code).toBe(1);
       expect(output).toContain(`port ${taken.port} on 127.0.0.1 is in use`);
@@ -251,8 +254,8 @@ describe("demo", () => {
     return pids.filter(alive);
   }
 
-  async function demo(script?: string) {
-    const command = begin(["demo", "--port", "0"], { script });
+  async function demo() {
+    const command = begin(["demo", "--port", "0"]);
     const [, seconds] = await command.said(/ready in ([\d.]+) s/);
     const [, url] = await command.said(/base URL +(http:\S+)\/v1/);
     await command.said(/Ctrl-C ends everything/);
@@ -263,8 +266,7 @@ describe("demo", () => {
   }
 
   test("answers the request that it prints, and ends its engines when asked to", async () => {
-    // From source: what `npm start` runs, and whoever works on Gridpoint.
-    const { command, seconds, url, pids } = await demo(SOURCE);
+    const { command, seconds, url, pids } = await demo();
     expect(seconds).toBeLessThan(8);
     const top = await run(["top", "--once", "--url", url]);
     expect(top.output).toContain("grid as tokyo sees it: 3 of 3 PoPs");

@@ -7,7 +7,8 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { EmulatedEngine, type EmulatedEngineOptions } from "../../edge/engine/server.ts";
 import { profileNamed } from "../../src/sim/profiles.ts";
-import { startEngine } from "./pop-process.ts";
+import { startCli } from "./pop-process.ts";
+import { SOURCE } from "./program.ts";
 
 const open: EmulatedEngine[] = [];
 const INSTANT = profileNamed("instant");
@@ -373,7 +374,9 @@ describe("the share of the GPU", () => {
 describe("the process", () => {
   test("says where it listens, finishes what is open on SIGTERM, and ends with 0", async () => {
     const pace = ["--profile", "instant", "--itl-ms", "10", "--drain-ms", "5000"];
-    const one = await startEngine(...pace, "--model", "m");
+    // From source, as whoever works on Gridpoint runs it.
+    const line = ["engine", "--port", "0", ...pace, "--model", "m"];
+    const one = await startCli(line, "node", SOURCE);
     const body = { model: "m", prompt: "x", max_tokens: 20, ignore_eos: true };
     const init = { method: "POST", body: JSON.stringify(body) };
     const call = fetch(`${one.base}/v1/completions`, init);

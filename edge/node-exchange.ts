@@ -7,13 +7,14 @@ import type { GridError } from "../src/grid/errors.ts";
 import type { Exchange, Headers } from "../src/grid/exchange.ts";
 import type { Upgrade } from "../src/grid/socket.ts";
 import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
+import { type Corked, sendWithTurn } from "./turn.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
 const NOTHING = new Uint8Array(0);
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
-export class NodeExchange implements Exchange {
+export class NodeExchange implements Exchange, Corked {
   readonly method: string;
   readonly path: string;
   readonly query: string;
@@ -23,8 +24,12 @@ export class NodeExchange implements Exchange {
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private ended = false;
+  private gone = false;
   /** The answer is chunked (RFC 9112, 7.1), and the chunks are framed here. */
   private framed = false;
+  /** Bytes wait for the end of the turn: in the corked socket, or `last`. */
+  private held = false;
+  private last: Uint8Array | undefined;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade) {
     this.incoming = incoming;
@@ -107,7 +112,7 @@ export class NodeExchange implements Exchange {
   }
 
   onGone(listener: () => void): void {
-    if (this.outgoing.destroyed && !this.ended) listener();
+    if (this.gone) listener();
     else this.goneListener = listener;
   }
 
@@ -122,6 +127,10 @@ export class NodeExchange implements Exchange {
 
   write(chunk: Uint8Array): boolean {
     if (this.closed || chunk.byteLength === 0) return true;
+    if (!this.held) {
+      this.outgoing.socket?.cork();
+      this.hold();
+    }
     return this.outgoing.write(this.framed ? frameOf(chunk, NOTHING) : chunk);
   }
 
@@ -133,10 +142,23 @@ export class NodeExchange implements Exchange {
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
     this.ended = true;
-    if (this.framed) this.outgoing.end(frameOf(chunk ?? NOTHING, LAST_CHUNK));
-    else if (chunk === undefined) this.outgoing.end();
-    else this.outgoing.end(chunk);
+    this.last = this.framed ? frameOf(chunk ?? NOTHING, LAST_CHUNK) : (chunk ?? NOTHING);
+    if (!this.held) this.hold();
     if (!this.incoming.complete) this.linger();
+  }
+
+  /** The end of the turn. Node uncorks a socket by itself when an answer ends. */
+  uncork(): void {
+    const { outgoing, last } = this;
+    this.held = false;
+    if (last === undefined) outgoing.socket?.uncork();
+    else if (last === NOTHING) outgoing.end();
+    else outgoing.end(last);
+  }
+
+  private hold(): void {
+    this.held = true;
+    sendWithTurn(this);
   }
 
   /** Without the error object: Node would report it on the socket, where nobody listens. */
@@ -163,6 +185,7 @@ export class NodeExchange implements Exchange {
   private readonly onClose = (): void => {
     if (!this.ended && !this.outgoing.writableFinished) {
       this.ended = true;
+      this.gone = true;
       this.goneListener?.();
     }
   };

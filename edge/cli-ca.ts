@@ -63,7 +63,6 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
 export async function runCa(args: string[]): Promise<number> {
   const [action, ...rest] = args;
-  const command = action === "init" ? INIT : ISSUE;
   if (action === undefined || action === "-h" || action === "--help") {
     process.stdout.write(`${helpText(INIT)}\n${helpText(ISSUE)}`);
     return 0;
@@ -71,19 +70,25 @@ export async function runCa(args: string[]): Promise<number> {
   if (action !== "init" && action !== "issue") {
     throw new UsageError(`"${action}" is not known; gridpoint ca init, or gridpoint ca issue.`);
   }
-  const line = parseCommandLine(command, rest);
-  if (line.help) {
-    process.stdout.write(helpText(command));
-    return 0;
-  }
   try {
-    process.stdout.write(action === "init" ? init(line) : issue(line));
+    process.stdout.write(ca(action, rest));
     return 0;
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
     process.stderr.write(`gridpoint: ${error.message}\n`);
     return 1;
   }
+}
+
+/**
+ * Does it and says what it did.
+ * @throws IdentityError, UsageError
+ */
+export function ca(action: "init" | "issue", args: string[]): string {
+  const command = action === "init" ? INIT : ISSUE;
+  const line = parseCommandLine(command, args);
+  if (line.help) return helpText(command);
+  return action === "init" ? init(line) : issue(line);
 }
 
 function init(line: CommandLine): string {

@@ -3,9 +3,9 @@
  * Oregon are, so that a grid can be watched without a GPU. PoPs and engines are processes of their
  * own and talk over the same wires as real ones; they end with this one, however it ends.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cityRttMs } from "./city-rtt.ts";
@@ -33,6 +33,9 @@ const COMMAND: Command = {
 
 const HOST = "127.0.0.1";
 const PORT = 8_801;
+/** Below what systems give to outgoing connections and to port 0. */
+const ANY_FROM = 10_000;
+const ANY_BELOW = 32_000;
 const READY_MS = 15_000;
 const ASK_MS = 1_000;
 /** People press Ctrl-C to be done: running streams get a moment, not half a minute. */
@@ -81,13 +84,24 @@ export async function runDemo(args: string[]): Promise<number> {
 
 /** One port per PoP, each free when asked; or why not. */
 async function freePorts(first: number): Promise<number[] | string> {
+  if (first === 0) return await anyPorts();
   const ports: number[] = [];
   for (let i = 0; i < POPS.length; i++) {
-    const port = await probe(first === 0 ? 0 : first + i);
+    const port = await probe(first + i);
     if (typeof port === "string") return port;
     ports.push(port);
   }
   return ports;
+}
+
+/** Nobody else is given one of these between now and the PoPs' start. */
+async function anyPorts(): Promise<number[] | string> {
+  let found: number[] | string = "";
+  for (let tries = 0; tries < 10; tries++) {
+    found = await freePorts(randomInt(ANY_FROM, ANY_BELOW));
+    if (typeof found !== "string") break;
+  }
+  return found;
 }
 
 /** Asked before anything is started, so that a busy port costs nothing and leaves nothing. */
@@ -97,10 +111,7 @@ function probe(port: number): Promise<number | string> {
     server.once("error", (error: NodeJS.ErrnoException) => {
       resolve(listenFault({ host: HOST, port }, error.code) ?? error.message);
     });
-    server.listen({ host: HOST, port }, () => {
-      const free = (server.address() as AddressInfo).port;
-      server.close(() => resolve(free));
-    });
+    server.listen({ host: HOST, port }, () => server.close(() => resolve(port)));
   });
 }
 

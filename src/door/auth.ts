@@ -13,14 +13,15 @@ type Auth = PopConfig["auth"];
 
 /** Tenant of everybody where no keys are configured. */
 const ANYBODY: Caller = { tenant: "default", models: [] };
-const REMEMBERED_MAX = 10_000;
+/** Keys. As `max` the room for all of them would be made when a PoP starts. */
+const BOUND = { maxSize: 10_000, sizeCalculation: () => 1 };
 const KEY_CHARS_MAX = 512;
 
 export class Authenticator {
   private callers = new Map<string, Caller>();
   private admins = new Set<string>();
-  private readonly remembered = new LRUCache<string, Caller>({ max: REMEMBERED_MAX });
-  private readonly rememberedAdmins = new LRUCache<string, true>({ max: REMEMBERED_MAX });
+  private readonly remembered = new LRUCache<string, Caller>(BOUND);
+  private readonly rememberedAdmins = new LRUCache<string, true>(BOUND);
 
   constructor(auth: Auth) {
     this.configure(auth);

@@ -19,7 +19,9 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions) {
     this.cache = new LRUCache({
-      max: options.max,
+      // As `max` the room for all of them would be made here: tens of milliseconds of every start.
+      maxSize: options.max,
+      sizeCalculation: () => 1,
       ttl: options.ttlMs,
       updateAgeOnGet: true,
       // Ask our clock every time: otherwise a runtime timer keeps the time between asks.

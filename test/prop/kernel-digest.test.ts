@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { DigestDelta, Kernel, KernelOptions } from "../../src/kernel/kernel.ts";
 import { referenceKernel, wasmKernel } from "../suite/kernel.implementations.ts";
+import { same } from "./same.ts";
 
 const ROWS = 256;
 /** 1,280 slots, 160 masks and four segments: probes collide, and everything runs out. */
@@ -74,14 +75,14 @@ test("digests hold what they were told, less what was refused", () => {
       for (const at of changes) {
         for (const one of [kernel, twin]) apply(one, at);
         applyToSets(sets, at);
-        expect(kernel.stats()).toStrictEqual(twin.stats());
+        same(kernel.stats(), twin.stats());
       }
       const { digestRefused, digestHeld } = kernel.stats();
       let held = 0;
       for (const [at, told] of sets) {
         for (const hash of told) {
           const isHeld = holds(kernel, at, hash);
-          expect(holds(twin, at, hash)).toBe(isHeld);
+          same(holds(twin, at, hash), isHeld);
           if (isHeld) held++;
           else expect(digestRefused).toBeGreaterThan(0);
         }
@@ -140,9 +141,9 @@ function happen(kernel: Kernel, at: Exclude<Event, { do: "drain" }>): void {
 
 /** What a peer knows of the row after a delta; a change that changes nothing is a fault. */
 function follow(known: Set<number>, { added, removed }: DigestDelta): void {
-  for (const hash of removed) expect(known.delete(hash)).toBe(true);
+  for (const hash of removed) same(known.delete(hash), true);
   for (const hash of added) {
-    expect(known.has(hash)).toBe(false);
+    same(known.has(hash), false);
     known.add(hash);
   }
 }
@@ -155,9 +156,9 @@ test("who follows the feed always knows what the row holds", () => {
       const known = [0, 1, 2, 3].map(() => new Set<number>());
       const drain = (at: number) => {
         const told = kernel.drainDigestChanges(at);
-        expect(told).toStrictEqual(twin.drainDigestChanges(at));
+        same(told, twin.drainDigestChanges(at));
         const digest = kernel.digestOf(at);
-        expect(digest).toStrictEqual(twin.digestOf(at));
+        same(digest, twin.digestOf(at));
         if (told === "snapshot") {
           known[at] = new Set(digest);
           seen.snapshots++;
@@ -166,7 +167,10 @@ test("who follows the feed always knows what the row holds", () => {
           seen.deltas++;
           seen.removed += told.removed.length;
         }
-        expect([...known[at]].toSorted((a, b) => a - b)).toStrictEqual([...digest]);
+        same(
+          [...known[at]].toSorted((a, b) => a - b),
+          [...digest],
+        );
       };
       for (const at of events) {
         if (at.do === "drain") drain(at.row);

@@ -5,6 +5,7 @@ import { CHOICES, EXCLUSIONS, type Decision } from "../../src/grid/decision.ts";
 import { NUMBER_COLUMNS, WEIGHTS, WORD_COLUMNS } from "../../src/kernel/abi.ts";
 import type { Ask, Kernel, KernelOptions, Weights } from "../../src/kernel/kernel.ts";
 import { referenceKernel, wasmKernel } from "../suite/kernel.implementations.ts";
+import { same } from "./same.ts";
 
 const ROWS = 256;
 /** So small that buckets overflow, entries are evicted and segments are stolen. */
@@ -284,8 +285,8 @@ test("kernel and twin give the same bits on random histories", () => {
         ];
         for (const at of all) {
           const seen = run(kernel, at);
-          expect(seen).toStrictEqual(run(twin, at));
-          expect(kernel.stats()).toStrictEqual(twin.stats());
+          same(seen, run(twin, at));
+          same(kernel.stats(), twin.stats());
           if (at.do !== "decide") continue;
           const { choice, excluded } = seen as Decision;
           choices.add(choice);
@@ -310,9 +311,9 @@ test("hashes of random texts and bytes are the same, however they are cut in pie
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 6 }), fc.string({ maxLength: 50 }), (pieces, key) => {
       const hashed = kernel.hash(pieces, key);
-      expect(hashed).toStrictEqual(twin.hash(pieces, key));
+      same(hashed, twin.hash(pieces, key));
       const bytes = new TextEncoder().encode(pieces.join(""));
-      expect(kernel.hashBytes(bytes, key)).toStrictEqual(hashed);
+      same(kernel.hashBytes(bytes, key), hashed);
       expect(hashed.bytes).toBe(bytes.length);
     }),
     { numRuns: 120, seed: 7 },

@@ -6,6 +6,7 @@ import { decodeBatch } from "../../src/kv/events.ts";
 import { PairMap } from "../../src/kv/pair-map.ts";
 import { TokenChain } from "../../src/kv/token-chain.ts";
 import { ZmtpConnection, ZmtpError } from "../../src/kv/zmtp.ts";
+import { same } from "./same.ts";
 
 describe("PairMap", () => {
   test("does what a Map does, through growth, collisions and deletions", () => {
@@ -19,7 +20,7 @@ describe("PairMap", () => {
         const model = new Map<string, number>();
         for (const { low, high, value, isDelete } of steps) {
           const name = `${low}.${high}`;
-          if (isDelete) expect(map.delete(low, high)).toBe(model.delete(name));
+          if (isDelete) same(map.delete(low, high), model.delete(name));
           else {
             map.set(low, high, value, value ^ 1);
             model.set(name, value);
@@ -28,8 +29,8 @@ describe("PairMap", () => {
         expect(map.size).toBe(model.size);
         for (const [name, value] of model) {
           const [low, high] = name.split(".").map(Number) as [number, number];
-          expect(map.get(low, high)).toBe(true);
-          expect([map.first, map.second]).toEqual([value, value ^ 1]);
+          same(map.get(low, high), true);
+          same([map.first, map.second], [value, value ^ 1]);
         }
         let seen = 0;
         map.visitAll(() => seen++);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Command, end, run, start } from "./command.ts";
+import { SOURCE } from "./program.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gridpoint-cli-"));
 const EXAMPLE = fileURLToPath(new URL("../../edge/deploy/example.yaml", import.meta.url));
@@ -135,11 +136,14 @@ describe("check", () => {
   });
 });
 
+// From source, as whoever works on Gridpoint runs it.
+const sources = { script: SOURCE };
+
 describe("serve", () => {
   test("serves, reloads good files, keeps the old config on bad ones, and drains", async () => {
     const text = (id: string) => `log: { format: json }\nslo: { ttftMs: ${id} }\n`;
     const file = fileWith("pop.yaml", text("1000"));
-    const command = begin(["serve", "--config", file, "--port", "0"]);
+    const command = begin(["serve", "--config", file, "--port", "0"], sources);
     const [, url] = await command.said(/listening on (http:\/\/\S+)/);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     // No endpoint can serve: alive, and honest about not being ready.
@@ -171,7 +175,7 @@ describe("serve", () => {
       const taken = await busyPort();
       const file = fileWith("empty.yaml", "{}\n");
       const config = name === "serve" ? ["--config", file] : [];
-      const { code, output } = await run([name, ...config, "--port", String(taken.port)]);
+      const { code, output } = await run([name, ...config, "--port", String(taken.port)], sources);
       taken.close();
       expect(code).toBe(1);
       expect(output).toContain(`port ${taken.port} on 127.0.0.1 is in use`);

@@ -1,45 +1,45 @@
 /** Runs `gridpoint` as people do: as a process, judged by its output and its exit code. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { program } from "./program.ts";
 
-const CLI = fileURLToPath(new URL("../../edge/cli.ts", import.meta.url));
-
-export interface Command {
-  process: ChildProcess;
-  /** What it has written so far, both streams. */
+/** What a process has written, both streams. */
+export interface Output {
   output(): string;
   /** Resolves with the match as soon as the output from `offset` on has one. */
   said(pattern: RegExp, offset?: number): Promise<RegExpExecArray>;
+}
+
+export interface Command extends Output {
+  process: ChildProcess;
   /** Exit code, or the signal's name. */
   exited: Promise<number | string>;
 }
 
 export interface CommandOptions {
   env?: Record<string, string>;
-  /** Another command than this checkout's: script path first. */
+  /** Another script than the program of this checkout. */
   script?: string;
 }
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 15_000;
 
-export function start(args: string[], options: CommandOptions = {}): Command {
-  const child = spawn(process.execPath, [options.script ?? CLI, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
-  });
+/** @param most characters that are kept, the last ones */
+export function listenTo(child: ChildProcess, most = Number.POSITIVE_INFINITY): Output {
   let output = "";
   const listeners = new Set<() => void>();
-  const hear = (text: string) => {
-    output += text;
+  const tell = () => {
     for (const listener of listeners) listener();
   };
-  child.stdout.setEncoding("utf8").on("data", hear);
-  child.stderr.setEncoding("utf8").on("data", hear);
-  const exited = new Promise<number | string>((resolve) => {
-    child.once("close", (code, signal) => {
-      resolve(code ?? signal ?? "unknown");
-      for (const listener of listeners) listener();
-    });
+  const hear = (text: string) => {
+    output = (output + text).slice(-most);
+    tell();
+  };
+  child.stdout?.setEncoding("utf8").on("data", hear);
+  child.stderr?.setEncoding("utf8").on("data", hear);
+  let closed = false;
+  child.once("close", () => {
+    closed = true;
+    tell();
   });
   const said = (pattern: RegExp, offset = 0) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
@@ -57,12 +57,23 @@ export function start(args: string[], options: CommandOptions = {}): Command {
         if (match !== null) {
           done();
           resolve(match);
-        } else if (child.exitCode !== null || child.signalCode !== null) give("it ended");
+        } else if (closed) give("it ended");
       };
       listeners.add(look);
       look();
     });
-  return { process: child, output: () => output, said, exited };
+  return { output: () => output, said };
+}
+
+export function start(args: string[], options: CommandOptions = {}): Command {
+  const child = spawn(process.execPath, [options.script ?? program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
+  const exited = new Promise<number | string>((resolve) => {
+    child.once("close", (code, signal) => resolve(code ?? signal ?? "unknown"));
+  });
+  return { process: child, exited, ...listenTo(child) };
 }
 
 /** Runs to its end, which must come by itself. */

@@ -7,7 +7,8 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { EmulatedEngine, type EmulatedEngineOptions } from "../../edge/engine/server.ts";
 import { profileNamed } from "../../src/sim/profiles.ts";
-import { startEngine } from "./pop-process.ts";
+import { startCli } from "./pop-process.ts";
+import { SOURCE } from "./program.ts";
 
 const open: EmulatedEngine[] = [];
 const INSTANT = profileNamed("instant");
@@ -362,7 +363,7 @@ describe("the share of the GPU", () => {
     expect((await post(one, "/share", { share: 2 })).status).toBe(400);
     const steps = [
       { atMs: 0, share: 0.8 },
-      { atMs: 40, share: 0.1 },
+      { atMs: 500, share: 0.1 },
     ];
     const other = await engine({ shareSchedule: steps });
     expect(JSON.parse(await get(other, "/share"))).toEqual({ share: 0.8 });
@@ -373,7 +374,9 @@ describe("the share of the GPU", () => {
 describe("the process", () => {
   test("says where it listens, finishes what is open on SIGTERM, and ends with 0", async () => {
     const pace = ["--profile", "instant", "--itl-ms", "10", "--drain-ms", "5000"];
-    const one = await startEngine(...pace, "--model", "m");
+    // From source, as whoever works on Gridpoint runs it.
+    const line = ["engine", "--port", "0", ...pace, "--model", "m"];
+    const one = await startCli(line, "node", SOURCE);
     const body = { model: "m", prompt: "x", max_tokens: 20, ignore_eos: true };
     const init = { method: "POST", body: JSON.stringify(body) };
     const call = fetch(`${one.base}/v1/completions`, init);

@@ -113,68 +113,66 @@ describe("plain answers", () => {
     "answers 500": { kind: "status", status: 500 },
     "a balancer's HTML": { kind: "html", status: 502 },
   };
+  const plain = Object.keys(PLAIN);
+  const STALE = "stale";
+  const FLAKY = "flaky";
+  let pop: ServerProcess;
+  const rogues = new Map<string, RogueEngine>();
+  /** By engine: connections that closed under a request. */
+  const closed = { [STALE]: 0, [FLAKY]: 0 };
 
-  test.each(Object.entries(PLAIN))("%s is repaired unseen", async (_, behaviour) => {
-    const bad = await RogueEngine.start(["m"], () => behaviour);
-    const good = await RogueEngine.start(["m"], () => ({ kind: "good" }));
-    const pop = await startPop({
+  /** Takes one request on each connection. */
+  const once = (name: keyof typeof closed) =>
+    RogueEngine.start([name], ({ useOfConnection }) => {
+      if (useOfConnection === 1) return { kind: "good" };
+      closed[name]++;
+      return { kind: "dies", after: "request", how: "fin" };
+    });
+
+  beforeAll(async () => {
+    for (const name of plain) {
+      const behaviour = PLAIN[name] as Behaviour;
+      rogues.set(name, await RogueEngine.start([name], () => behaviour));
+    }
+    rogues.set(STALE, await once(STALE));
+    rogues.set(FLAKY, await once(FLAKY));
+    // The only endpoint of its model is the stale one.
+    const repaired = [...plain, FLAKY];
+    const good = await RogueEngine.start(repaired, () => ({ kind: "good" }));
+    const bad = [...rogues].map(([name, { base }], n) => ({
+      id: `bad-${n}`,
+      url: base,
+      engine: "vllm",
+      models: [name],
+    }));
+    rogues.set("good", good);
+    pop = await startPop({
       endpoints: [
-        { id: "bad", url: bad.base, engine: "vllm", models: ["m"] },
-        { id: "good", url: good.base, engine: "vllm", models: ["m"], priceIn: 10 },
+        ...bad,
+        { id: "good", url: good.base, engine: "vllm", models: repaired, priceIn: 10 },
       ],
     });
-    try {
-      const answers = await Promise.all([1, 2, 3, 4].map((n) => ask(pop, "m", n, false)));
-      for (const answer of answers) expect(answer).toMatch(/^200 .*"content":"word "/);
-      expect(bad.requests).toBeGreaterThan(0);
-    } finally {
-      await pop.stop();
-      await bad.stop();
-      await good.stop();
-    }
+  });
+
+  afterAll(async () => {
+    await pop?.stop();
+    for (const rogue of rogues.values()) await rogue.stop();
+  });
+
+  test.each(plain)("%s is repaired unseen", async (name) => {
+    const answers = await Promise.all([1, 2, 3, 4].map((n) => ask(pop, name, n, false)));
+    for (const answer of answers) expect(answer).toMatch(/^200 .*"content":"word "/);
+    expect(rogues.get(name)?.requests).toBeGreaterThan(0);
   });
 
   test("a stale keep-alive connection is no fault of the only endpoint", async () => {
-    let closed = 0;
-    const only = await RogueEngine.start(["m"], ({ useOfConnection }) => {
-      if (useOfConnection === 1) return { kind: "good" };
-      closed++;
-      return { kind: "dies", after: "request", how: "fin" };
-    });
-    const pop = await startPop({
-      endpoints: [{ id: "only", url: only.base, engine: "vllm", models: ["m"] }],
-    });
-    try {
-      for (let n = 0; n < 20; n++) expect(await ask(pop, "m", n, false)).toMatch(/^200 /);
-      expect(closed).toBeGreaterThan(0);
-    } finally {
-      await pop.stop();
-      await only.stop();
-    }
+    for (let n = 0; n < 20; n++) expect(await ask(pop, STALE, n, false)).toMatch(/^200 /);
+    expect(closed[STALE]).toBeGreaterThan(0);
   });
 
   test("a keep-alive connection that closes under the next request", async () => {
-    let closed = 0;
-    const flaky = await RogueEngine.start(["m"], ({ useOfConnection }) => {
-      if (useOfConnection === 1) return { kind: "good" };
-      closed++;
-      return { kind: "dies", after: "request", how: "fin" };
-    });
-    const good = await RogueEngine.start(["m"], () => ({ kind: "good" }));
-    const pop = await startPop({
-      endpoints: [
-        { id: "flaky", url: flaky.base, engine: "vllm", models: ["m"] },
-        { id: "good", url: good.base, engine: "vllm", models: ["m"], priceIn: 10 },
-      ],
-    });
-    try {
-      for (let n = 0; n < 6; n++) expect(await ask(pop, "m", n, false)).toMatch(/^200 /);
-      expect(closed).toBeGreaterThan(0);
-    } finally {
-      await pop.stop();
-      await flaky.stop();
-      await good.stop();
-    }
+    for (let n = 0; n < 6; n++) expect(await ask(pop, FLAKY, n, false)).toMatch(/^200 /);
+    expect(closed[FLAKY]).toBeGreaterThan(0);
   });
 });
 

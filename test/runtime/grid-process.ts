@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "./command.ts";
+import { ca } from "../../edge/cli-ca.ts";
 import { freePorts } from "./free-ports.ts";
 import {
   eventually,
@@ -39,7 +39,7 @@ export interface GridProcess {
   /** Starts the PoP of that index; again after it ended. */
   start(index: number, change?: Partial<PopEntry>, options?: PopOptions): Promise<ServerProcess>;
   /** Issues the certificate of a PoP from an authority in `folder/authority`. */
-  issue(name: string, authority?: string): Promise<void>;
+  issue(name: string, authority?: string): void;
   close(): Promise<void>;
 }
 
@@ -66,17 +66,13 @@ export async function makeGrid(count: number): Promise<GridProcess> {
   const folder = mkdtempSync(join(tmpdir(), "gridpoint-grid-"));
   const ports = await freePorts(count);
   const started: ServerProcess[] = [];
-  const ca = async (...args: string[]) => {
-    const { code, output } = await run(["ca", ...args]);
-    if (code !== 0) throw new Error(output);
+  const issue = (name: string, authority = "ca") => {
+    ca("issue", ["--dir", join(folder, authority), "--pop", name, "--out", folder]);
   };
-  const issue = async (name: string, authority = "ca") => {
-    await ca("issue", "--dir", join(folder, authority), "--pop", name, "--out", folder);
-  };
-  await Promise.all(
-    ["ca", "strangers"].map((name) => ca("init", "--dir", join(folder, name), "--grid", "test")),
-  );
-  await fewAtOnce(count, (i) => issue(`p${i}`));
+  for (const name of ["ca", "strangers"]) {
+    ca("init", ["--dir", join(folder, name), "--grid", "test"]);
+  }
+  for (let i = 0; i < count; i++) issue(`p${i}`);
   return {
     folder,
     ports,

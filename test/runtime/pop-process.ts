@@ -1,33 +1,34 @@
 /**
  * Starts the real processes that the suites of this folder look at from outside: one PoP, or one
- * engine, each with `edge/cli.ts`, on a free port. Waits for the line that names the URL, keeps
+ * engine, each on a free port. Waits for the line that names the URL, keeps
  * what was printed for the message of a failed test, and ends them by their own handle.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { listenTo, type Output } from "./command.ts";
 import { freePorts } from "./free-ports.ts";
 import { commandLine, ENVIRONMENT, type RuntimeName, runtimeUnderTest } from "./runtimes.ts";
 import { workerdCommand } from "./workerd-process.ts";
 
 const READY_MS = 15_000;
 const MOST_OUTPUT = 64 * 1024;
+const LISTENING = /listening on (https?:\/\/127\.0\.0\.1:\d+)/;
 
 export class ServerProcess {
   readonly child: ChildProcess;
   base = "";
   /** Sent as bearer token by the reads below. */
   key = "none";
-  #output = "";
+  readonly said: Output["said"];
+  readonly #output: Output["output"];
 
   constructor(child: ChildProcess) {
     this.child = child;
-    const keep = (bytes: Buffer): void => {
-      this.#output = (this.#output + bytes.toString()).slice(-MOST_OUTPUT);
-    };
-    child.stdout?.on("data", keep);
-    child.stderr?.on("data", keep);
+    const { output, said } = listenTo(child, MOST_OUTPUT);
+    this.#output = output;
+    this.said = said;
   }
 
   get port(): number {
@@ -39,7 +40,7 @@ export class ServerProcess {
   }
 
   get output(): string {
-    return this.#output;
+    return this.#output();
   }
 
   get alive(): boolean {
@@ -110,10 +111,7 @@ export async function startCli(
   });
   const server = new ServerProcess(child);
   try {
-    server.base = await eventually(`"listening on" from ${args.join(" ")}`, () => {
-      if (!server.alive) throw new Error(`${args.join(" ")} ended:\n${server.output}`);
-      return /listening on (https?:\/\/127\.0\.0\.1:\d+)/.exec(server.output)?.[1];
-    });
+    [, server.base] = await server.said(LISTENING);
   } catch (error) {
     await server.stop();
     throw error;
@@ -161,7 +159,7 @@ export interface PopEntry {
 }
 
 /** Fast polls, so that a test need not wait for what an operator would wait for. */
-const FAST_POLL = { intervalMs: 50, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
+const FAST_POLL = { intervalMs: 100, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
 
 export interface PopOptions {
   /** Wait until /readyz says yes; default true. */

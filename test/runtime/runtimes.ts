@@ -5,12 +5,12 @@
 import { existsSync } from "node:fs";
 import { arch } from "node:os";
 import { fileURLToPath } from "node:url";
+import { program, SOURCE } from "./program.ts";
 
 export const RUNTIMES = ["node", "bun", "deno", "workerd"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-const CLI = path("edge/cli.ts");
 const packages = path("test/runtimes/node_modules/");
 const ARM = arch() === "arm64";
 const BINARIES: Record<RuntimeName, string> = {
@@ -44,7 +44,7 @@ export function missing(runtime: RuntimeName): string | undefined {
 export function commandLine(
   runtime: RuntimeName,
   args: string[],
-  script = CLI,
+  script = runtime === "node" ? program : SOURCE,
 ): [file: string, args: string[]] {
   const flags = { node: [], bun: [], deno: ["run", "-A", "--node-modules-dir=manual"] };
   if (runtime === "workerd") throw new Error("workerd has no command line: startWorkerd");

@@ -11,7 +11,7 @@ import { eventually } from "./pop-process.ts";
 import { RogueEngine, type Script, tokenText } from "./rogue-engine.ts";
 
 export const WHOLE = Array.from({ length: 5 }, (_, n) => tokenText(n)).join("");
-const POLL = { intervalMs: 50, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
+const POLL = { intervalMs: 100, failuresToDown: 2, successesToUp: 1, reprobeMs: 500 };
 export const clock = (): number => performance.now();
 
 const closers: (() => Promise<unknown>)[] = [];

@@ -210,7 +210,9 @@ export class Mesh implements LinkListener {
       this.timers.delete(id);
       this.perform(this.core.onTimer(id, this.host.clock()));
     };
-    const timer = this.host.timers.setTimeout(fire, Math.max(0, atMs - this.host.clock()));
+    // Runtimes cut fractions off: the timer would come before its time.
+    const waitMs = Math.max(0, Math.ceil(atMs - this.host.clock()));
+    const timer = this.host.timers.setTimeout(fire, waitMs);
     this.timers.set(id, timer);
   }
 }

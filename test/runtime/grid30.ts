@@ -8,7 +8,7 @@
  * CPU and bytes per PoP; exits with 1 when a bound does not hold. Takes four minutes.
  * `--only gossip,bare` measures some of them and holds no bound on CPU.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { startBareMesh } from "./bare-mesh.ts";
 import { fewAtOnce, type GridState, gridState, makeGrid, untilMet } from "./grid-process.ts";
 import { everyEndpoint, type ServerProcess, startEngine } from "./pop-process.ts";
@@ -43,12 +43,26 @@ function cpuMs({ pid }: { pid: number }): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** Share of a core that each uses over the time, in per cent. */
-async function shareOf(pops: readonly { pid: number }[]): Promise<number> {
-  const before = pops.map(cpuMs);
+/** Times that a process so far went to sleep: its main thread, and all its others. */
+function sleeps({ pid }: { pid: number }): { main: number; others: number } {
+  const counts = { main: 0, others: 0 };
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+    const count = Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)?.[1]);
+    counts[Number(thread) === pid ? "main" : "others"] += count;
+  }
+  return counts;
+}
+
+/** What each uses over the time: share of a core in per cent, and wakes of its threads per second. */
+async function usedBy(pops: readonly { pid: number }[]) {
+  const look = () => pops.map((pop) => ({ cpu: cpuMs(pop), ...sleeps(pop) }));
+  const before = look();
   await pause(MEASURE_MS);
-  const used = pops.reduce((sum, pop, i) => sum + cpuMs(pop) - before[i], 0);
-  return (used / pops.length / MEASURE_MS) * 100;
+  const after = look();
+  const mean = (name: "cpu" | "main" | "others") =>
+    after.reduce((sum, one, i) => sum + one[name] - before[i][name], 0) / pops.length / MEASURE_MS;
+  return { cpu: mean("cpu") * 100, main: mean("main") * 1_000, others: mean("others") * 1_000 };
 }
 
 const regionOf = (index: number) => `region-${index}`;
@@ -100,10 +114,12 @@ async function underLoad(pops: readonly ServerProcess[], what: string, free: boo
   const work = drive(pops, free);
   await pause(SETTLE_MS);
   const before = await gridState(pops[3]);
-  const cpu = await shareOf(pops);
+  const { cpu, main, others } = await usedBy(pops);
   const after = await gridState(pops[3]);
   work.stop();
   note(`each of ${POPS} ${what}`, cpu, "% of a core");
+  note("  its main thread woke", main, "times per s");
+  note("  its other threads", others, "times per s");
   note("  requests whole", work.ends.whole, "");
   note("  of them served at another PoP", work.ends.away, "");
   report("requests failed", work.ends.failed, "", 0, 0);
@@ -131,8 +147,9 @@ async function noteFloor(): Promise<void> {
   const mesh = await startBareMesh(POPS, HOT_MS);
   try {
     await pause(SETTLE_MS);
-    const cpu = await shareOf(mesh.pids.map((pid) => ({ pid })));
+    const { cpu, main } = await usedBy(mesh.pids.map((pid) => ({ pid })));
     note(`floor: each of ${POPS} bare WebSocket processes at 4 Hz`, cpu, "% of a core");
+    note("  its main thread woke", main, "times per s");
   } finally {
     await mesh.stop();
   }

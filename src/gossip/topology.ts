@@ -137,7 +137,7 @@ export class Topology {
   /** A neighbour too many: the one to part from, or undefined. */
   surplus(): Link | undefined {
     const { limits, nowMs } = this.context;
-    if (this.meshed || this.isLeaf || this.degree <= limits.degree + 1) return undefined;
+    if (this.meshed || this.isLeaf || this.degree <= limits.degree) return undefined;
     const locked = new Set(this.ring().map(({ nid }) => nid));
     const free = [...this.links.values()].filter(
       (link) => link.floods && !locked.has(link.peer as string),

@@ -54,7 +54,7 @@ function sleeps({ pid }: { pid: number }): { main: number; others: number } {
   return counts;
 }
 
-/** What each uses over the time: share of a core in per cent, and wakes of its threads per second. */
+/** What each uses: per cent of a core, and wakes of its threads per second. */
 async function usedBy(pops: readonly { pid: number }[]) {
   const look = () => pops.map((pop) => ({ cpu: cpuMs(pop), ...sleeps(pop) }));
   const before = look();

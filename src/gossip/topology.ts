@@ -20,7 +20,8 @@ const DIAL_TIMEOUT_MS = 10_000;
 const NEAR = 4;
 const NEAR_SHARE = 0.5;
 const MIN_AGE_MS = 10_000;
-const EXPLORE_MS = 20_000;
+/** A link to try, for a lower round trip; each costs a state of some 10 KB and another link. */
+const EXPLORE_MS = 60_000;
 /** Peers asked to relay what no link of ours brings. */
 const RELAYS = 2;
 /** What a neighbour can be asked for, beside a list of ids. */

@@ -7,6 +7,7 @@ import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.
 import { type BunServer, BunSocket, bunSockets, upgradeBun } from "./bun-socket.ts";
 import { attachDoor, OpenSockets } from "./door-socket.ts";
 import { noLinksNow, webWays } from "./mesh-web.ts";
+import { atTurnsEnd } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
 import { answer, WebExchange, type WebHost } from "./web.ts";
 
@@ -31,7 +32,8 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
       },
     });
     if (exchange.path === host.gossip?.path && exchange.upgrade) return link(request, server);
-    return host.answer(exchange);
+    atTurnsEnd({ proceed: () => void host.answer(exchange) });
+    return exchange.response;
   };
   return { fetch, websocket: bunSockets(messageBytesMax) };
 }

@@ -15,6 +15,12 @@ export interface LaneOptions {
   ca?: string[] | undefined;
 }
 
+/** One connection of a lane; `socket` is the one it writes to, once that was made. */
+export interface Carrier {
+  client: Client;
+  socket: Socket | undefined;
+}
+
 /**
  * Idle clients kept per origin; their sockets close by themselves after `keepAliveMs`. As many as
  * one engine has requests running: what is closed at the end of a burst is opened at the next.
@@ -26,8 +32,8 @@ export class Lane {
   connectTimeoutMs = 0;
   private readonly origin: string;
   private readonly options: LaneOptions;
-  private readonly idle: Client[] = [];
-  private readonly open = new Set<Client>();
+  private readonly idle: Carrier[] = [];
+  private readonly open = new Set<Carrier>();
   private closed = false;
   // HTTP/1.1 only: there an abort closes the connection, which every engine notices at once.
   // No time-out of undici's: it is fixed per client and rounded to half seconds above a second.
@@ -49,38 +55,41 @@ export class Lane {
   }
 
   /** @throws GridError endpoint_busy when `connectionsMax` are in use */
-  take(): Client {
-    const client = this.idle.pop();
-    if (client !== undefined) return client;
+  take(): Carrier {
+    const carrier = this.idle.pop();
+    if (carrier !== undefined) return carrier;
     const { connectionsMax, keepAliveMs } = this.options;
     if (this.open.size >= connectionsMax) {
       throw new GridError("endpoint_busy", `${this.origin} has ${connectionsMax} calls open.`);
     }
-    const fresh = new Client(this.origin, {
+    const client = new Client(this.origin, {
       pipelining: 1,
       keepAliveTimeout: keepAliveMs,
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: this.connect,
+      connect: (options, callback) => {
+        fresh.socket = this.connect(options, callback);
+      },
     });
+    const fresh: Carrier = { client, socket: undefined };
     this.open.add(fresh);
     return fresh;
   }
 
-  /** Takes a client back after a clean end. */
-  give(client: Client): void {
-    if (this.closed || this.idle.length >= IDLE_MAX) this.drop(client);
-    else this.idle.push(client);
+  /** Takes a connection back after a clean end. */
+  give(carrier: Carrier): void {
+    if (this.closed || this.idle.length >= IDLE_MAX) this.drop(carrier);
+    else this.idle.push(carrier);
   }
 
-  /** Closes a client's connection at once, also one that is still being made. */
-  drop(client: Client): void {
-    if (this.open.delete(client)) client.destroy(null, () => {});
+  /** Closes a connection at once, also one that is still being made. */
+  drop(carrier: Carrier): void {
+    if (this.open.delete(carrier)) carrier.client.destroy(null, () => {});
   }
 
   /** Closes what is idle: one of them was stale, so the others may be. */
   dropIdle(): void {
-    for (const client of this.idle.splice(0)) this.drop(client);
+    for (const carrier of this.idle.splice(0)) this.drop(carrier);
   }
 
   /** Closes what is idle; what runs is closed when it ends. */
@@ -91,10 +100,10 @@ export class Lane {
 
   async destroy(): Promise<void> {
     this.closed = true;
-    const clients = [...this.open];
+    const carriers = [...this.open];
     this.open.clear();
     this.idle.length = 0;
-    await Promise.all(clients.map((client) => client.destroy()));
+    await Promise.all(carriers.map(({ client }) => client.destroy()));
   }
 
   get running(): number {
@@ -102,10 +111,7 @@ export class Lane {
   }
 
   // undici calls this inside `dispatch`, so the time-out just set by the caller is the right one.
-  private readonly connect = (
-    options: buildConnector.Options,
-    callback: buildConnector.Callback,
-  ): void => {
+  private connect(options: buildConnector.Options, callback: buildConnector.Callback): Socket {
     const timeoutMs = this.connectTimeoutMs;
     const socket = this.connector(options, callback) as Socket;
     const timer = setTimeout(() => {
@@ -115,5 +121,6 @@ export class Lane {
     const clear = () => clearTimeout(timer);
     socket.once(options.protocol === "https:" ? "secureConnect" : "connect", clear);
     socket.once("close", clear);
-  };
+    return socket;
+  }
 }

@@ -7,13 +7,16 @@ import type { GridError } from "../src/grid/errors.ts";
 import type { Exchange, Headers } from "../src/grid/exchange.ts";
 import type { Upgrade } from "../src/grid/socket.ts";
 import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
+import { type Corked, sendWithTurn } from "./turn.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
+/** Up to here bytes are written as text of one byte per character, which Node writes as quickly. */
+const TEXT_BYTES_MAX = 8 * 1024;
 const NOTHING = new Uint8Array(0);
-const LAST_CHUNK = Buffer.from("0\r\n\r\n");
+const LAST_CHUNK = "0\r\n\r\n";
 
-export class NodeExchange implements Exchange {
+export class NodeExchange implements Exchange, Corked {
   readonly method: string;
   readonly path: string;
   readonly query: string;
@@ -23,8 +26,12 @@ export class NodeExchange implements Exchange {
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private ended = false;
+  private gone = false;
   /** The answer is chunked (RFC 9112, 7.1), and the chunks are framed here. */
   private framed = false;
+  /** Bytes wait for the end of the turn: in the corked socket, or `last`. */
+  private held = false;
+  private last: string | Uint8Array | undefined;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade) {
     this.incoming = incoming;
@@ -60,16 +67,14 @@ export class NodeExchange implements Exchange {
     const promised = Number(incoming.headers["content-length"] ?? 0);
     if (promised > limitBytes) return Promise.reject(tooLarge(limitBytes));
     return new Promise((resolve, reject) => {
-      // A small body comes in one piece with its head, and is there once the parser has returned:
-      // no listener and no timer is needed then.
-      process.nextTick(() => {
-        if (!incoming.complete || incoming.destroyed) {
-          return this.collect(limitBytes, timeoutMs, resolve, reject);
-        }
-        const whole = (incoming.read() as Buffer | null) ?? NOTHING;
-        if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
-        else resolve(whole);
-      });
+      // A small body comes in one piece with its head, and is there at the end of the turn in which
+      // the head came: no listener and no timer is needed then.
+      if (!incoming.complete || incoming.destroyed) {
+        return this.collect(limitBytes, timeoutMs, resolve, reject);
+      }
+      const whole = (incoming.read() as Buffer | null) ?? NOTHING;
+      if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
+      else resolve(whole);
     });
   }
 
@@ -107,7 +112,7 @@ export class NodeExchange implements Exchange {
   }
 
   onGone(listener: () => void): void {
-    if (this.outgoing.destroyed && !this.ended) listener();
+    if (this.gone) listener();
     else this.goneListener = listener;
   }
 
@@ -122,7 +127,11 @@ export class NodeExchange implements Exchange {
 
   write(chunk: Uint8Array): boolean {
     if (this.closed || chunk.byteLength === 0) return true;
-    return this.outgoing.write(this.framed ? frameOf(chunk, NOTHING) : chunk);
+    if (!this.held) {
+      this.outgoing.socket?.cork();
+      this.hold();
+    }
+    return this.outgoing.write(pieceOf(chunk, this.framed, ""), "latin1");
   }
 
   onDrain(listener: () => void): void {
@@ -133,10 +142,23 @@ export class NodeExchange implements Exchange {
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
     this.ended = true;
-    if (this.framed) this.outgoing.end(frameOf(chunk ?? NOTHING, LAST_CHUNK));
-    else if (chunk === undefined) this.outgoing.end();
-    else this.outgoing.end(chunk);
+    this.last = pieceOf(chunk ?? NOTHING, this.framed, this.framed ? LAST_CHUNK : "");
+    if (!this.held) this.hold();
     if (!this.incoming.complete) this.linger();
+  }
+
+  /** The end of the turn. Node uncorks a socket by itself when an answer ends. */
+  uncork(): void {
+    const { outgoing, last } = this;
+    this.held = false;
+    if (last === undefined) outgoing.socket?.uncork();
+    else if (last === "") outgoing.end();
+    else outgoing.end(last, "latin1");
+  }
+
+  private hold(): void {
+    this.held = true;
+    sendWithTurn(this);
   }
 
   /** Without the error object: Node would report it on the socket, where nobody listens. */
@@ -163,24 +185,22 @@ export class NodeExchange implements Exchange {
   private readonly onClose = (): void => {
     if (!this.ended && !this.outgoing.writableFinished) {
       this.ended = true;
+      this.gone = true;
       this.goneListener?.();
     }
   };
 }
 
-/** Bytes as a chunk of their own, if there are any, with what follows it. */
-function frameOf(bytes: Uint8Array, behind: Uint8Array): Uint8Array {
+/** Bytes as they go out; as text when few, which joins what stands around them without a copy. */
+function pieceOf(bytes: Uint8Array, framed: boolean, behind: string): string | Uint8Array {
   if (bytes.byteLength === 0) return behind;
-  const size = `${bytes.byteLength.toString(16)}\r\n`;
-  const from = size.length;
-  const to = from + bytes.byteLength;
-  const frame = Buffer.allocUnsafe(to + 2 + behind.byteLength);
-  frame.write(size, "latin1");
-  frame.set(bytes, from);
-  frame[to] = 0x0d;
-  frame[to + 1] = 0x0a;
-  frame.set(behind, to + 2);
-  return frame;
+  const { buffer, byteOffset, byteLength } = bytes;
+  const view = Buffer.from(buffer, byteOffset, byteLength);
+  if (!framed) return byteLength <= TEXT_BYTES_MAX ? view.toString("latin1") : view;
+  const size = `${byteLength.toString(16)}\r\n`;
+  const after = `\r\n${behind}`;
+  if (byteLength <= TEXT_BYTES_MAX) return size + view.toString("latin1") + after;
+  return Buffer.concat([Buffer.from(size, "latin1"), view, Buffer.from(after, "latin1")]);
 }
 
 /** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */

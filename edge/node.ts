@@ -11,6 +11,7 @@ import { NodeExchange } from "./node-exchange.ts";
 import { listen, makeServer } from "./node-server.ts";
 import { NodeUpgrades } from "./node-upgrade.ts";
 import { loadTlsPair, renewTls } from "./tls-files.ts";
+import { atTurnsEnd } from "./turn.ts";
 
 /** The answer of a route is written by its Exchange; Hono wants something to hold. */
 const SENT = new Response(null);
@@ -55,7 +56,8 @@ export async function serveNode(config: PopConfig, effects: Effects): Promise<Se
 }
 
 function handle(pop: Pop, incoming: IncomingMessage, outgoing: ServerResponse): void {
-  enter(pop, new NodeExchange(incoming, outgoing));
+  const exchange = new NodeExchange(incoming, outgoing);
+  atTurnsEnd({ proceed: () => enter(pop, exchange) });
 }
 
 /** A method and a path are all that Hono's router reads of a Request; handlers use the Exchange. */

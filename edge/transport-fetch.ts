@@ -21,16 +21,26 @@ const NOT_CONNECTED = new RegExp(
 );
 
 function headersOf(response: Response): Headers {
-  const headers: Headers = {};
-  for (const [name, value] of response.headers) {
-    headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
-  }
+  const { toJSON } = response.headers as { toJSON?: () => Headers };
+  const headers: Headers = toJSON === undefined ? {} : toJSON.call(response.headers);
+  if (toJSON === undefined)
+    for (const [name, value] of response.headers) {
+      headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+    }
   // fetch has undone the encoding already: these two would describe bytes that are gone.
   if ("content-encoding" in headers) {
     delete headers["content-encoding"];
     delete headers["content-length"];
   }
   return headers;
+}
+
+/** An answer that is taken in one piece, which is cheaper than to read it as a stream. */
+const WHOLE_BYTES_MAX = 64 * 1024;
+
+function isSmall({ headers }: Response): boolean {
+  const length = headers.get("content-length");
+  return length !== null && Number(length) <= WHOLE_BYTES_MAX && !headers.has("content-encoding");
 }
 
 class FetchCall implements OutCall {
@@ -63,7 +73,8 @@ class FetchCall implements OutCall {
       if (this.done) return;
       this.headSeen = true;
       this.out.onHead(response.status, headersOf(response));
-      if (response.body !== null) await this.pump(response.body.getReader());
+      if (isSmall(response)) await this.whole(response);
+      else if (response.body !== null) await this.pump(response.body.getReader());
       if (this.done) return;
       this.done = true;
       ended();
@@ -71,6 +82,11 @@ class FetchCall implements OutCall {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  private async whole(response: Response): Promise<void> {
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (!this.done && bytes.byteLength > 0) this.out.onData(bytes);
   }
 
   private async pump(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {

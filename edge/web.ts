@@ -93,7 +93,7 @@ export class WebExchange implements Exchange {
   }
 
   get headers(): Headers {
-    this.read ??= Object.fromEntries(this.request.headers) as Headers;
+    this.read ??= objectOf(this.request.headers);
     return this.read;
   }
 
@@ -248,6 +248,12 @@ export class WebExchange implements Exchange {
     this.bodyListener?.();
     this.goneListener?.();
   }
+}
+
+/** Bun has a quick way of its own. */
+export function objectOf(headers: Request["headers"]): Headers {
+  const { toJSON } = headers as { toJSON?: () => Headers };
+  return toJSON === undefined ? (Object.fromEntries(headers) as Headers) : toJSON.call(headers);
 }
 
 interface Reading {

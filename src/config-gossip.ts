@@ -80,7 +80,8 @@ const Section = knob.section({
   zone: knob.textOr(`a zone, ${NAME}`, isName, "default"),
   // Everybody links to everybody up to here: 63 sockets and 43 KB/s. Above: eight neighbours.
   fullMeshMax: knob.count("PoPs", 2, 256, fullMeshMax),
-  // Own load is told after a change, not sooner than this. Longer: others decide on older facts.
+  // Own load is told after a change, not sooner than this (once, half of it: to fall in with the
+  // beat that PoPs of one value share). Longer: others decide on older facts.
   hotMinMs: knob.count("ms", 50, 10 * SECOND, hotMinMs),
   // And at least so often; three of them are how long a silent PoP is still believed.
   hotMaxMs: knob.count("ms", 100, MINUTE, hotMaxMs),

@@ -93,6 +93,12 @@ export class Context {
     return Math.floor(this.unixMs / 1000);
   }
 
+  /** The last time up to `atMs` when the wall clock is at a multiple of the period. */
+  beatBefore(atMs: Millis, periodMs: Millis): Millis {
+    const unixMs = this.options.unixMs + atMs - this.options.startMs;
+    return atMs - (unixMs % periodMs);
+  }
+
   /** Uniform in [0, 1). */
   chance(): number {
     return this.options.rng() / 0x1_0000_0000;

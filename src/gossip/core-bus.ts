@@ -94,6 +94,9 @@ export abstract class CoreBus implements FleetBus {
     this.answerer = answerer;
   }
 
+  /** Whoever has timers of its own does here what they would do soon. */
+  awake(): void {}
+
   stats(): FleetStats {
     const { members, links, context } = this.core;
     const counted = [...context.counters].map(([name, count]) => [`core.${name}`, count]);

@@ -115,7 +115,7 @@ export class GossipCore {
       if (id === "tick") this.tick();
       else if (id === "control") this.spread.flushControl();
       else if (id === "flush") this.spread.flush();
-      else this.own.publish();
+      else this.own.publishDue();
     });
   }
 

@@ -66,6 +66,11 @@ export interface FleetBus {
   ): Promise<Uint8Array | undefined>;
   /** Who answers peers' questions; one. Without it they are refused. */
   answerWith(answerer: Answerer): void;
+  /**
+   * The process is awake for a reason of its own. Upkeep that is due soon is done now: to wake for
+   * it costs more than all that it does.
+   */
+  awake(): void;
   /** Says good-bye: peers send no new work from then on. Resolves when it is out. */
   leave(): Promise<void>;
   stats(): FleetStats;

@@ -14,7 +14,11 @@ export interface GossipLimits {
   degree: number;
   degreeMin: number;
   degreeMax: number;
-  /** Shortest and longest time between two load reports of this PoP. */
+  /**
+   * Shortest and longest time between two load reports of this PoP. The shortest is the grid's
+   * beat, too: a report that waits leaves when the wall clock is at a multiple of it, which may
+   * halve the time once. Equal in all PoPs, or each has a beat of its own.
+   */
   hotMinMs: Millis;
   hotMaxMs: Millis;
   /** How long relayed load and cold records wait for company; longer saves frames, costs age. */
@@ -65,7 +69,7 @@ export interface GossipLimits {
   coldBytes: number;
   coldKeys: number;
   valueBytes: number;
-  /** Cold bytes per link and flush: 7.5 KiB each 33 ms is 230 KB/s. */
+  /** Cold bytes per link and flush: 6 KiB each 25 ms is 240 KB/s. */
   coldFlushBytes: number;
   /** Distinct accusers of one member that are passed on; two decide, the third is spare. */
   accusersSpread: number;
@@ -85,7 +89,7 @@ export const GOSSIP_LIMITS: GossipLimits = {
   degreeMax: 12,
   hotMinMs: 250,
   hotMaxMs: 1000,
-  flushMs: 33,
+  flushMs: 25,
   controlFlushMs: 10,
   tickMs: 100,
   pingIdleMs: 500,
@@ -114,7 +118,7 @@ export const GOSSIP_LIMITS: GossipLimits = {
   coldBytes: 16_384,
   coldKeys: 256,
   valueBytes: 8192,
-  coldFlushBytes: 7680,
+  coldFlushBytes: 6144,
   accusersSpread: 3,
   prefixMs: 500,
   maxPrefix: 65_536,

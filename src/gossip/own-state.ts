@@ -5,6 +5,7 @@
  */
 import { utf8Encode } from "./codec.ts";
 import { FLOOR_KEY } from "./cold.ts";
+import type { Millis } from "../grid/units.ts";
 import type { Context } from "./context.ts";
 import { type Certificate, type Keyring, sameBytes } from "./identity.ts";
 import type { MemberTable } from "./members.ts";
@@ -13,6 +14,8 @@ import { type Claim, MAX_KEY_BYTES, makeClaim, makeCold } from "./statement.ts";
 
 /** Room that a frame keeps beside a load report's content: signature, numbers, header. */
 export const LOAD_OVERHEAD_BYTES = 160;
+/** A timer may fire this much before its time. */
+const EARLY_MS = 2;
 const REFUTE_MS = 500;
 const REJOIN_MS = 5000;
 
@@ -23,6 +26,8 @@ export class OwnState {
   private readonly keyring: Keyring;
   private coldSeq = 0;
   private load: Uint8Array | undefined;
+  /** The load is not the one that was last told. */
+  private changed = false;
   private publishedMs = Number.NEGATIVE_INFINITY;
   private refuteAtMs = 0;
   private refuteAbove = -1;
@@ -35,24 +40,26 @@ export class OwnState {
     this.keyring = context.keyring;
   }
 
-  /** New load: sent now, or when the last report is 250 ms old. Equal content is no change. */
+  /** New load: sent now, or on the beat after the last report. Equal content is no change. */
   setLoad(content: Uint8Array): void {
-    const { hotBytes, hotMinMs } = this.context.limits;
+    const { hotBytes } = this.context.limits;
     const mostBytes = hotBytes - LOAD_OVERHEAD_BYTES;
     if (content.length > mostBytes) {
       throw new RangeError(`load report of ${content.length} bytes is over ${mostBytes}`);
     }
     if (this.load !== undefined && sameBytes(this.load, content)) return;
     this.load = content.slice();
-    const waitMs = this.publishedMs + hotMinMs - this.context.nowMs;
-    if (waitMs > 0) this.spread.schedule("publish", waitMs);
-    else this.publish();
+    this.changed = true;
+    this.publishDue();
   }
 
-  publish(): void {
+  /** Says the load when a change may be told, or when the last report is too old. */
+  publishDue(): void {
+    const { hotMinMs, hotMaxMs } = this.context.limits;
     if (this.load === undefined || this.members.self.state === "left") return;
-    this.publishedMs = this.context.nowMs;
-    this.spread.ownHot(this.load);
+    const waitMs = this.dueMs(this.changed ? hotMinMs : hotMaxMs) - this.context.nowMs;
+    if (waitMs > EARLY_MS) this.spread.schedule("publish", waitMs);
+    else this.publish(this.load);
   }
 
   /**
@@ -125,7 +132,26 @@ export class OwnState {
 
   tick(): void {
     if (this.refuteAbove >= this.members.self.claim.inc) this.refute(this.refuteAbove);
-    if (this.context.nowMs - this.publishedMs >= this.context.limits.hotMaxMs) this.publish();
+  }
+
+  private publish(load: Uint8Array): void {
+    this.publishedMs = this.context.nowMs;
+    this.changed = false;
+    this.spread.ownHot(load);
+    this.publishDue();
+  }
+
+  /**
+   * `afterMs` from the last report, or up to half the least time sooner: on a beat of the wall
+   * clock, so that reports of many PoPs come together where they are as near as their clocks, and
+   * a PoP wakes once for several.
+   */
+  private dueMs(afterMs: Millis): Millis {
+    if (this.publishedMs === Number.NEGATIVE_INFINITY) return this.context.nowMs;
+    const { hotMinMs } = this.context.limits;
+    const latestMs = this.publishedMs + afterMs;
+    const beatMs = this.context.beatBefore(latestMs + EARLY_MS, hotMinMs);
+    return Math.max(beatMs, latestMs - hotMinMs / 2);
   }
 
   private claim(
@@ -142,7 +168,7 @@ export class OwnState {
     this.spread.claim(self.claim);
     if (self.claim.left || (self.claim.epoch === epoch && !rekeyed)) return;
     for (const { key, value } of held) if (value !== null) this.say(key, value);
-    this.publish();
+    if (this.load !== undefined) this.publish(this.load);
   }
 
   /** Writes what lives anew and voids all that lies below, tombstones too. */

@@ -1,6 +1,6 @@
 /**
  * Spreading: what a PoP learns goes once to each neighbour that does not have it. Membership and
- * accusations go first and soon; cold records and load reports wait 33 ms for company, which also
+ * accusations go first and soon; cold records and load reports wait 25 ms for company, which also
  * lets the neighbour say first what it knows (then it is not told again). Own load goes at once.
  */
 import type { Millis } from "../grid/units.ts";

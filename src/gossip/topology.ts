@@ -20,7 +20,8 @@ const DIAL_TIMEOUT_MS = 10_000;
 const NEAR = 4;
 const NEAR_SHARE = 0.5;
 const MIN_AGE_MS = 10_000;
-const EXPLORE_MS = 20_000;
+/** A link to try, for a lower round trip; each costs a state of some 10 KB and another link. */
+const EXPLORE_MS = 60_000;
 /** Peers asked to relay what no link of ours brings. */
 const RELAYS = 2;
 /** What a neighbour can be asked for, beside a list of ids. */
@@ -137,7 +138,7 @@ export class Topology {
   /** A neighbour too many: the one to part from, or undefined. */
   surplus(): Link | undefined {
     const { limits, nowMs } = this.context;
-    if (this.meshed || this.isLeaf || this.degree <= limits.degree + 1) return undefined;
+    if (this.meshed || this.isLeaf || this.degree <= limits.degree) return undefined;
     const locked = new Set(this.ring().map(({ nid }) => nid));
     const free = [...this.links.values()].filter(
       (link) => link.floods && !locked.has(link.peer as string),

@@ -109,7 +109,10 @@ export interface Fleet {
   /** Chunks that an own endpoint came to hold or dropped since the last call. */
   publishDigest(change: Omit<DigestChange, "pop" | "discount">): void;
   pops(): Iterable<FleetPop>;
-  /** Hands on the loads that came since the last call; where missing, each is handed on at once. */
+  /**
+   * Hands on the loads that came since the last call; where missing, each is handed on at once. To
+   * be called whenever the PoP is awake for its own upkeep: the fleet does its own then, too.
+   */
   settle?(): void;
   /** Counters and gauges by name, where the bus has any: what was refused, links, bytes. */
   stats?(): Record<string, number>;

@@ -97,6 +97,7 @@ export class GossipFleet implements Fleet {
 
   /** Loads come one by one, a hundred a second from thirty PoPs: a turn of some costs far less. */
   settle(): void {
+    if (!this.left) this.bus?.awake();
     if (this.unsettled.size === 0) return;
     for (const nid of this.unsettled) this.takeLoad(nid);
     this.unsettled.clear();

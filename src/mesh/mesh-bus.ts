@@ -57,6 +57,10 @@ export class MeshBus extends CoreBus {
     this.carry((core, nowMs) => core.renew(certificate, nowMs));
   }
 
+  override awake(): void {
+    this.mesh.awake();
+  }
+
   override stats(): FleetStats {
     return { ...super.stats(), ...this.mesh.stats };
   }

@@ -6,6 +6,7 @@
 import type { GossipCore } from "../gossip/core.ts";
 import type { Effect, GossipEvent, LinkId, TimerId } from "../gossip/context.ts";
 import type { Clock } from "../grid/effects.ts";
+import type { Millis } from "../grid/units.ts";
 import { CLOSE, type LinkListener, type LinkSocket, MeshLink, turnAway } from "./link.ts";
 
 export interface MeshTimers {
@@ -38,6 +39,8 @@ export interface MeshStats {
 const CLOSE_MS = 1_000;
 /** Times the core's own hard limit, above which a socket that does not drain is cut at once. */
 const OVERFLOW = 2;
+/** Upkeep may be done so much before its time; the PoP is awake every 40 ms. */
+const UPKEEP_EARLY_MS = 40;
 
 export class Mesh implements LinkListener {
   readonly core: GossipCore;
@@ -49,7 +52,7 @@ export class Mesh implements LinkListener {
   private readonly links = new Map<LinkId, MeshLink>();
   /** Closed by the core, but the socket still lives. */
   private readonly closing = new Map<MeshLink, unknown>();
-  private readonly timers = new Map<TimerId, unknown>();
+  private readonly timers = new Map<TimerId, { atMs: Millis; handle: unknown }>();
   private readonly waiting: Effect[] = [];
   private busy = false;
   private nextId = 1;
@@ -97,10 +100,20 @@ export class Mesh implements LinkListener {
     }
   }
 
+  /** The process is awake anyway: upkeep that is due soon needs no wake of its own. */
+  awake(): void {
+    const tick = this.timers.get("tick");
+    if (tick === undefined || tick.atMs - this.host.clock() > UPKEEP_EARLY_MS) return;
+    this.host.timers.clearTimeout(tick.handle as never);
+    this.fire("tick");
+  }
+
   /** Ends timers and sockets; what was queued on them still goes out. */
   close(): void {
     this.over = true;
-    for (const timer of this.timers.values()) this.host.timers.clearTimeout(timer as never);
+    for (const { handle } of this.timers.values()) {
+      this.host.timers.clearTimeout(handle as never);
+    }
     this.timers.clear();
     for (const link of this.links.values()) this.part(link, "closing");
     this.links.clear();
@@ -205,12 +218,15 @@ export class Mesh implements LinkListener {
 
   private setTimer(id: TimerId, atMs: number): void {
     if (this.over) return;
-    this.host.timers.clearTimeout(this.timers.get(id) as never);
-    const fire = () => {
-      this.timers.delete(id);
-      this.perform(this.core.onTimer(id, this.host.clock()));
-    };
-    const timer = this.host.timers.setTimeout(fire, Math.max(0, atMs - this.host.clock()));
-    this.timers.set(id, timer);
+    this.host.timers.clearTimeout(this.timers.get(id)?.handle as never);
+    const fire = () => this.fire(id);
+    // Runtimes cut fractions off: the timer would come before its time.
+    const waitMs = Math.max(0, Math.ceil(atMs - this.host.clock()));
+    this.timers.set(id, { atMs, handle: this.host.timers.setTimeout(fire, waitMs) });
+  }
+
+  private fire(id: TimerId): void {
+    this.timers.delete(id);
+    this.perform(this.core.onTimer(id, this.host.clock()));
   }
 }

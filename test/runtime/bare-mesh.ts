@@ -1,6 +1,6 @@
 /**
  * The floor under gossip on a machine: as many processes in a full mesh of bare `ws` sockets, each
- * sending a report's bytes to every other one at the same pace, and doing nothing with what comes.
+ * sending a report's bytes to every other one on the same beats, and doing nothing with what comes.
  * `startBareMesh` forks this file.
  */
 import { type ChildProcess, fork } from "node:child_process";
@@ -73,10 +73,12 @@ function runChild(): void {
       const link = new WebSocket(`ws://127.0.0.1:${port}`, OPTIONS);
       link.on("open", () => adopt(link));
     }
+    const later = () => setTimeout(say, periodMs - (Date.now() % periodMs));
     const say = () => {
       for (const link of links) link.send(new Uint8Array(REPORT_BYTES));
+      later();
     };
-    setTimeout(() => setInterval(say, periodMs), (periodMs * index) / ports.length);
+    later();
   });
   process.on("disconnect", () => process.exit());
 }

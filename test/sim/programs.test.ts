@@ -54,7 +54,9 @@ describe("the checkers see", () => {
     const world = grid();
     const held = world.member(world.carriers[0], world.carriers[1]);
     if (held?.hot !== undefined) held.hot = { ...held.hot, seq: held.hot.seq + 9 };
-    expect(() => world.run(500)).toThrow(InvariantError);
+    // What a PoP holds is looked at when it hears a report, here of the third.
+    world.publish(world.carriers[2]);
+    expect(() => world.run(200)).toThrow(InvariantError);
   });
 
   test("the dead that rise, and a PoP that is held for dead", () => {

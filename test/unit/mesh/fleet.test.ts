@@ -10,6 +10,37 @@ function pair(): { world: World; a: Member; b: Member } {
   return { world, a, b };
 }
 
+describe("upkeep", () => {
+  /** Timers in 10 s; `awakeMs`: how often both PoPs are awake for reasons of their own. */
+  const timersIn10S = ({ world, a, b }: ReturnType<typeof pair>, awakeMs: number) => {
+    const before = world.fired;
+    for (let ms = 0; ms < 10_000; ms += awakeMs) {
+      world.pass(awakeMs);
+      for (const { fleet } of awakeMs < 1_000 ? [a, b] : []) fleet.settle();
+    }
+    return world.fired - before;
+  };
+
+  test("is done when the PoP is awake anyway: eight wakes a second less, for each", () => {
+    const [asleep, awake] = [timersIn10S(pair(), 10_000), timersIn10S(pair(), 40)];
+    expect(asleep - awake).toBeGreaterThanOrEqual(2 * 80);
+  });
+
+  test("is done all the same, and finds who is silent", () => {
+    const { world, a, b } = pair();
+    a.fleet.publishCard(card("a"));
+    b.fleet.publishCard(card("b"));
+    timersIn10S({ world, a, b }, 40);
+    expect(a.seen("b")).toMatchObject({ state: "alive", reachable: true });
+    world.mute = true;
+    for (let ms = 0; ms < 1_640; ms += 40) {
+      world.pass(40);
+      a.fleet.settle();
+    }
+    expect(a.seen("b")?.reachable).toBe(false);
+  });
+});
+
 describe("cards and loads", () => {
   test("a card and a load of one PoP are known to the other, with age and round trip", () => {
     const { world, a, b } = pair();

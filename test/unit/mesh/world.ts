@@ -15,6 +15,10 @@ export class World {
   nowMs = 1_000;
   private timers: { id: number; atMs: number; run: () => void }[] = [];
   private next = 1;
+  /** Nothing that is sent from now on arrives, and nobody is told. */
+  mute = false;
+  /** Timers that came due. */
+  fired = 0;
   readonly buses = new Map<string, MeshBus>();
 
   readonly clock = () => this.nowMs;
@@ -38,6 +42,7 @@ export class World {
       const first = due.reduce((a, b) => (b.atMs < a.atMs ? b : a));
       this.clearTimeout(first.id);
       this.nowMs = Math.max(this.nowMs, first.atMs);
+      this.fired++;
       first.run();
     }
     this.nowMs = untilMs;
@@ -84,6 +89,7 @@ export class FakeSocket {
 
   /** As Node hands it on: a Buffer over memory that is its own only while it is looked at. */
   send(bytes: Uint8Array): void {
+    if (this.world.mute) return;
     const data = Buffer.from(bytes);
     this.world.setTimeout(() => {
       const { peer } = this;

@@ -1,0 +1,36 @@
+/** What comes in one turn of the event loop is worked on together, and sent together. */
+import { expect, test } from "vitest";
+import { atTurnsEnd, sendWithTurn } from "../../edge/turn.ts";
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("all that came is worked on before anything of it is sent", async () => {
+  const heard: string[] = [];
+  for (const name of ["a", "b"]) {
+    atTurnsEnd({
+      proceed: () => {
+        heard.push(`work ${name}`);
+        sendWithTurn({ uncork: () => heard.push(`send ${name}`) });
+      },
+    });
+  }
+  expect(heard).toEqual([]);
+  await nextTurn();
+  expect(heard).toEqual(["work a", "work b"]);
+  await nextTurn();
+  expect(heard).toEqual(["work a", "work b", "send a", "send b"]);
+});
+
+test("what comes while a turn is worked on belongs to the next", async () => {
+  const heard: string[] = [];
+  atTurnsEnd({
+    proceed: () => {
+      heard.push("first");
+      atTurnsEnd({ proceed: () => heard.push("second") });
+    },
+  });
+  await nextTurn();
+  expect(heard).toEqual(["first"]);
+  await nextTurn();
+  expect(heard).toEqual(["first", "second"]);
+});

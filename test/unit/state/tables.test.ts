@@ -73,4 +73,12 @@ describe("the session table", () => {
     expect(sessions.size).toBe(2);
     expect(sessions.endpointOf("t", "a")).toBeUndefined();
   });
+
+  test("takes room for the sessions it has, not for those it may have", () => {
+    const before = process.memoryUsage().heapUsed;
+    const sessions = new SessionTable({ max: 10_000_000, ttlMs: 100, clock: () => 1 });
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
+    sessions.pin("t", "s", "gpu-1");
+    expect(sessions.endpointOf("t", "s")).toBe("gpu-1");
+  });
 });

@@ -9,6 +9,7 @@ import type { Exchange } from "../src/grid/exchange.ts";
 import type { DoorSocket, SocketListener, SocketTerms, Upgrade } from "../src/grid/socket.ts";
 import { attachDoor, offeredProtocols, OpenSockets, type StandardRaw } from "./door-socket.ts";
 import { NodeExchange, targetOf } from "./node-exchange.ts";
+import { sendWithTurn } from "./turn.ts";
 
 /** Small and dense messages: compression would cost memory per socket and invite bombs. */
 export const SOCKET_BOUNDS = {
@@ -87,10 +88,30 @@ export class NodeUpgrades {
       handleProtocols: () => terms.protocol ?? false,
     });
     server.handleUpgrade(incoming, stream, head, (peer) => {
-      const raw = peer as never as StandardRaw;
+      const raw = sendInTurns(peer as never as StandardRaw, stream);
       attachDoor(raw, terms, opened, this.sockets);
       peer.on("pong", () => raw.onpong?.());
       peer.on("ping", () => raw.onpong?.());
     });
   }
+}
+
+/** Messages of a turn leave as one write, with those of all other sockets (turn.ts). */
+function sendInTurns(raw: StandardRaw, stream: Duplex): StandardRaw {
+  const send = raw.send.bind(raw);
+  let held = false;
+  const uncork = (): void => {
+    held = false;
+    stream.uncork();
+  };
+  const turn = { uncork };
+  raw.send = (message) => {
+    if (!held) {
+      held = true;
+      stream.cork();
+      sendWithTurn(turn);
+    }
+    send(message);
+  };
+  return raw;
 }

@@ -15,9 +15,9 @@ export interface GossipLimits {
   degreeMin: number;
   degreeMax: number;
   /**
-   * Shortest and longest time between two load reports of this PoP. The shortest is the grid's beat,
-   * too: a report that waits leaves when the wall clock is at a multiple of it, which may halve the
-   * time once. Equal in all PoPs, or each has a beat of its own.
+   * Shortest and longest time between two load reports of this PoP. The shortest is the grid's
+   * beat, too: a report that waits leaves when the wall clock is at a multiple of it, which may
+   * halve the time once. Equal in all PoPs, or each has a beat of its own.
    */
   hotMinMs: Millis;
   hotMaxMs: Millis;

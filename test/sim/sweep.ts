@@ -2,8 +2,7 @@
  * The sweep: programs of many seeds, spoilt frames for a minute, on every core:
  * `npm run test:sim -- --seeds 10000 --from 0 --fuzz-s 60`, each 0 to leave it out. What fails is
  * printed with its seed and story; the exit status is 1 then. `--goals 300` holds the goals of 300
- * PoPs to their bounds, too: a quarter of an hour of one core, and two of them (load at 99 %, bytes
- * of the busiest PoP) do not hold yet.
+ * PoPs to their bounds, too: a quarter of an hour of one core.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";

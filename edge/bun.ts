@@ -7,7 +7,7 @@ import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.
 import { type BunServer, BunSocket, bunSockets, upgradeBun } from "./bun-socket.ts";
 import { attachDoor, OpenSockets } from "./door-socket.ts";
 import { noLinksNow, webWays } from "./mesh-web.ts";
-import { atTurnsEnd } from "./turn.ts";
+import { atTurnsEnd, turnsDone } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
 import { answer, WebExchange, type WebHost } from "./web.ts";
 
@@ -63,6 +63,7 @@ export async function serveBun(config: PopConfig, effects: Effects): Promise<Ser
       close: async () => {
         await assembled.close();
         await sockets.close();
+        await turnsDone();
         await server.stop(true);
       },
     };

@@ -11,7 +11,7 @@ import { NodeExchange } from "./node-exchange.ts";
 import { listen, makeServer } from "./node-server.ts";
 import { NodeUpgrades } from "./node-upgrade.ts";
 import { loadTlsPair, renewTls } from "./tls-files.ts";
-import { atTurnsEnd } from "./turn.ts";
+import { atTurnsEnd, turnsDone } from "./turn.ts";
 
 /** The answer of a route is written by its Exchange; Hono wants something to hold. */
 const SENT = new Response(null);
@@ -47,6 +47,7 @@ export async function serveNode(config: PopConfig, effects: Effects): Promise<Se
       clearInterval(renewal?.timer);
       await assembled.close();
       await upgrades.close();
+      await turnsDone();
       server.closeAllConnections();
       const closed = new Promise((resolve) => server.close(resolve));
       // Links that were passed on live as long as the process that has them, and count here.

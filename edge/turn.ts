@@ -42,3 +42,10 @@ export function atTurnsEnd(one: Waiting): void {
 export function sendWithTurn(one: Corked): void {
   if (written.push(one) === 1) setImmediate(send);
 }
+
+/** Resolves when nothing waits any more: what was answered has been written. */
+export async function turnsDone(): Promise<void> {
+  while (arrived.length + written.length > 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,6 +1,6 @@
 /** What comes in one turn of the event loop is worked on together, and sent together. */
 import { expect, test } from "vitest";
-import { atTurnsEnd, sendWithTurn } from "../../edge/turn.ts";
+import { atTurnsEnd, sendWithTurn, turnsDone } from "../../edge/turn.ts";
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -33,4 +33,11 @@ test("what comes while a turn is worked on belongs to the next", async () => {
   expect(heard).toEqual(["first"]);
   await nextTurn();
   expect(heard).toEqual(["first", "second"]);
+});
+
+test("who waits for the turns to be done finds everything sent", async () => {
+  let sent = false;
+  atTurnsEnd({ proceed: () => sendWithTurn({ uncork: () => (sent = true) }) });
+  await turnsDone();
+  expect(sent).toBe(true);
 });

@@ -7,10 +7,13 @@ import type { GridError } from "../src/grid/errors.ts";
 import type { Exchange, Headers } from "../src/grid/exchange.ts";
 import type { Upgrade } from "../src/grid/socket.ts";
 import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
+import { KEEP_ALIVE_MS } from "./idle-connections.ts";
 import { type Corked, sendWithTurn } from "./turn.ts";
 
 /** After an early answer, how long the rest of an upload is still drained before the cut. */
 const LINGER_MS = 1_000;
+/** Tells clients how long a connection is kept for their next request. */
+const KEPT = `timeout=${KEEP_ALIVE_MS / 1_000}`;
 /** Up to here bytes are written as text of one byte per character, which Node writes as quickly. */
 const TEXT_BYTES_MAX = 8 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -119,7 +122,8 @@ export class NodeExchange implements Exchange, Corked {
   head(status: number, headers: Headers): void {
     if (this.closed) return;
     const { outgoing } = this;
-    outgoing.writeHead(status, headers);
+    const kept = outgoing.shouldKeepAlive ? { ...headers, "keep-alive": KEPT } : headers;
+    outgoing.writeHead(status, kept);
     // Node would write four pieces per chunk; framed here, a token is one.
     this.framed = outgoing.chunkedEncoding;
     outgoing.chunkedEncoding = false;

@@ -3,11 +3,10 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { malformed, type PopConfig } from "../src/index.ts";
+import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
 import { isWebSocket } from "./node-upgrade.ts";
 import type { TlsPair } from "./tls-files.ts";
 
-/** Idle client connections live longer than the usual load balancer's minute. */
-const KEEP_ALIVE_MS = 75_000;
 const HEADER_BYTES_MAX = 16_384;
 
 /** @param pair given: the server speaks TLS, with this certificate and key */
@@ -18,7 +17,7 @@ export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined): Se
     headersTimeout: headerTimeoutMs,
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(1_000, headerTimeoutMs),
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: 0,
     noDelay: true,
     shouldUpgradeCallback: isWebSocket,
   };
@@ -28,6 +27,7 @@ export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined): Se
       : createTlsServer({ ...options, ...pair, handshakeTimeout: headerTimeoutMs });
   server.maxConnections = limits.connections;
   server.on("clientError", refuseMalformed);
+  void new IdleConnections(server, KEEP_ALIVE_MS);
   return server;
 }
 

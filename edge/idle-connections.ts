@@ -1,6 +1,6 @@
 /**
  * Client connections on which nothing has run for a while are closed. Node's keepAliveTimeout does
- * that with a timer that every request takes off and puts on again, a tenth of the CPU of a plain
+ * that with a timer that every request takes off and puts on again, 4 % of the CPU of a plain
  * one; here a sweep looks at all connections now and then.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -22,7 +22,7 @@ export class IdleConnections {
   private readonly uses = new Map<Socket, Use>();
   private readonly timer: ReturnType<typeof setInterval>;
 
-  /** @param idleMs least time without a request; at most a fifth more */
+  /** @param idleMs least time without a request; at most a quarter more */
   constructor(server: Server, idleMs: number) {
     // One without a first request is bounded by the server's time for headers.
     server.on("request", this.used);

@@ -5,7 +5,7 @@
  */
 import { GridError } from "../src/grid/errors.ts";
 import type { Headers, OutCall, OutHandler, OutRequest, Transport } from "../src/grid/exchange.ts";
-import { errorCodeOf, transportError } from "./transport-errors.ts";
+import { errorCodeOf, plainHeaders, transportError } from "./transport-errors.ts";
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -21,12 +21,14 @@ const NOT_CONNECTED = new RegExp(
 );
 
 function headersOf(response: Response): Headers {
+  // Bun has a quick way of its own.
   const { toJSON } = response.headers as { toJSON?: () => Headers };
-  const headers: Headers = toJSON === undefined ? {} : toJSON.call(response.headers);
-  if (toJSON === undefined)
+  const headers: Headers = toJSON === undefined ? {} : plainHeaders(toJSON.call(response.headers));
+  if (toJSON === undefined) {
     for (const [name, value] of response.headers) {
       headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
     }
+  }
   // fetch has undone the encoding already: these two would describe bytes that are gone.
   if ("content-encoding" in headers) {
     delete headers["content-encoding"];

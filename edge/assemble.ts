@@ -107,6 +107,10 @@ function heardBy(fleet: Fleet, also: FleetListener | undefined): Fleet {
       first.onPop(pop);
       also.onPop(pop);
     },
+    onLoad: (pop) => {
+      first.onLoad(pop);
+      also.onLoad(pop);
+    },
     onDigest: (change) => {
       first.onDigest(change);
       also.onDigest(change);

@@ -8,6 +8,7 @@ import { refuseUpgrade, SOCKET_BOUNDS, type UpgradePath } from "./node-upgrade.t
 import { dialNode } from "./tcp-node.ts";
 import { trustedAuthorities } from "./tls-files.ts";
 import { UndiciTransport } from "./transport-undici.ts";
+import { atTurnsEnd, type Waiting } from "./turn.ts";
 
 const HANDSHAKE_MS = 5_000;
 /** Addresses whose fault is remembered, so that it is said once. */
@@ -53,24 +54,34 @@ export function linkPath(gossip: LocalFleet): UpgradePath {
  * A socket of `ws` by its own events: its imitation of the DOM's makes an object and a copy of
  * every frame, of which thirty PoPs see hundreds a second.
  */
-class NodeLinkSocket implements LinkSocket {
+class NodeLinkSocket implements LinkSocket, Waiting {
   binaryType = "nodebuffer";
   onopen: (() => void) | undefined;
   onmessage: ((message: { data: unknown }) => void) | undefined;
   onclose: (() => void) | undefined;
   onerror: (() => void) | undefined;
   private readonly socket: WebSocket;
+  private arrived: unknown[] = [];
 
   constructor(socket: WebSocket) {
     this.socket = socket;
-    const message: { data: unknown } = { data: undefined };
     socket.on("open", () => this.onopen?.());
     socket.on("message", (data, isBinary) => {
-      message.data = isBinary ? data : data.toString();
-      this.onmessage?.(message);
+      if (this.arrived.push(isBinary ? data : data.toString()) === 1) atTurnsEnd(this);
     });
-    socket.on("close", () => this.onclose?.());
+    socket.on("close", () => {
+      this.proceed();
+      this.onclose?.();
+    });
     socket.on("error", () => this.onerror?.());
+  }
+
+  /** All PoPs report on the same beat: their frames are read when all of them have come. */
+  proceed(): void {
+    const these = this.arrived;
+    if (these.length === 0) return;
+    this.arrived = [];
+    for (const data of these) this.onmessage?.({ data });
   }
 
   get bufferedAmount(): number {

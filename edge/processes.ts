@@ -7,6 +7,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { FleetPop } from "../src/grid/fleet.ts";
 import type { HeldQuestion } from "../src/grid/processes.ts";
 import type { FleetListener, PopConfig } from "../src/index.ts";
 import {
@@ -64,8 +65,10 @@ class ProcessHouse {
       const hint = "a TLS link cannot move between processes; let a proxy in front end TLS";
       throw new IdentityError(`listen.tls does not go with --processes and gossip: ${hint}`);
     }
+    const tellPop = (pop: FleetPop) => this.tell({ kind: "pop", pop, sentMs: performance.now() });
     const alsoHears: FleetListener = {
-      onPop: (pop) => this.tell({ kind: "pop", pop, sentMs: performance.now() }),
+      onPop: tellPop,
+      onLoad: tellPop,
       onDigest: (change) => this.tell({ kind: "digest", change }),
     };
     const whole = { ...effects, processes: this.port, alsoHears };

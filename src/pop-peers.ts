@@ -76,6 +76,13 @@ export class PeerRoster implements FleetListener {
     this.applyHealth(known);
   }
 
+  onLoad(pop: FleetPop): void {
+    const known = this.pops.get(pop.card.id);
+    if (known === undefined || pop.load === undefined) return;
+    known.pop = pop;
+    if (this.applyLoad(known, pop.load)) this.applyHealth(known);
+  }
+
   onDigest(change: DigestChange): void {
     const known = this.pops.get(change.pop);
     const peer = known?.rows[change.endpoint];
@@ -243,16 +250,24 @@ export class PeerRoster implements FleetListener {
     if (id !== undefined) table.remove(id);
   }
 
-  /** Of loads the newest counts; one that follows another order of endpoints says nothing. */
-  private applyLoad(known: KnownPop, load: PopLoad): void {
-    if (load.revision !== known.pop.card.revision) return;
-    if (known.load !== undefined && !(load.atMs > known.load.atMs)) return;
+  /**
+   * Of loads the newest counts; one that follows another order of endpoints says nothing.
+   * @returns whether an endpoint came up or went down by it
+   */
+  private applyLoad(known: KnownPop, load: PopLoad): boolean {
+    if (load.revision !== known.pop.card.revision) return false;
+    if (known.load !== undefined && !(load.atMs > known.load.atMs)) return false;
     known.load = load;
     const waitingShare = waitingShareOf(load.endpoints, load.queueClasses);
-    known.rows.forEach((peer, index) => {
+    let turned = false;
+    for (let index = 0; index < known.rows.length; index++) {
+      const peer = known.rows[index];
       const one = load.endpoints[index];
-      if (peer !== undefined && one !== undefined) this.applyOne(peer, one, load, waitingShare);
-    });
+      if (peer === undefined || one === undefined) continue;
+      turned ||= peer.up !== one.up;
+      this.applyOne(peer, one, load, waitingShare);
+    }
+    return turned;
   }
 
   private applyOne(peer: PeerRow, one: EndpointLoad, load: PopLoad, waitingShare: number): void {

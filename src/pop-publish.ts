@@ -51,6 +51,8 @@ export class Publisher {
   private groups: Group[] = [];
   private card: PopCard | undefined;
   private cardText = "";
+  /** What the card was made of: ten times a second nothing of it has changed. */
+  private readonly cardParts: unknown[] = [];
   private load: LoadNow | undefined;
   private loadAtMs: Millis = Number.NEGATIVE_INFINITY;
   private digestAtMs: Millis = Number.NEGATIVE_INFINITY;
@@ -104,6 +106,7 @@ export class Publisher {
   }
 
   private publishCard(url: string): boolean {
+    if (!this.cardChanged(url)) return false;
     const { config, table, kernel } = this.parts;
     const groups = groupsOf([...table.own()], config.peers.endpoints, table);
     const card: PopCard = {
@@ -123,7 +126,32 @@ export class Publisher {
     return true;
   }
 
+  /** Each part is replaced when it changes, or is a number. */
+  private cardChanged(url: string): boolean {
+    const { columns: c } = this.parts.table;
+    const known = this.cardParts;
+    let changed = false;
+    let at = 0;
+    const see = (part: unknown): void => {
+      changed ||= known[at] !== part;
+      known[at++] = part;
+    };
+    see(url);
+    see(this.parts.draining());
+    for (const { row, spec, models } of this.parts.table.own()) {
+      see(spec);
+      see(models);
+      see(row * 0x100 + ((c.tier[row] as number) << 4) + (c.admission[row] as number));
+      see(c.capabilities[row]);
+      see(c.contextTokens[row]);
+    }
+    changed ||= known.length !== at;
+    known.length = at;
+    return changed;
+  }
+
   private loadOf(group: Group, nowMs: Millis): EndpointLoad {
+    if (group.length === 1) return this.loadOfOne(group[0] as EndpointRecord, nowMs);
     const c = this.parts.table.columns;
     const able = group.filter(({ row }) => c.down[row] === 0);
     // Of several the mean: each request runs at one of them, at the speed of one.
@@ -137,6 +165,19 @@ export class Publisher {
       kvUsage: mean(({ row }) => c.kvUsage[row] as number),
       prefillRate: mean(({ row }) => c.prefillRate[row] as number),
       itlMs: mean(({ itlMs }) => itlMs),
+    };
+  }
+
+  private loadOfOne(record: EndpointRecord, nowMs: Millis): EndpointLoad {
+    const c = this.parts.table.columns;
+    const { row, itlMs } = record;
+    return {
+      up: c.down[row] === 0,
+      queuedTokens: this.backlog(row, nowMs),
+      inFlight: runningAt(record, c.inFlight[row] as number),
+      kvUsage: c.kvUsage[row] as number,
+      prefillRate: c.prefillRate[row] as number,
+      itlMs,
     };
   }
 

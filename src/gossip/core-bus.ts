@@ -10,7 +10,7 @@ import type { Answerer, FleetBus, FleetEvent, FleetLimits, FleetStats } from "./
 import type { Nid } from "./identity.ts";
 import type { PrefixView } from "./prefix.ts";
 import { LOAD_OVERHEAD_BYTES } from "./own-state.ts";
-import { type MemberView, viewOf } from "./view.ts";
+import { type LoadReport, type MemberView, reportOf, viewOf } from "./view.ts";
 
 export type Input = (core: GossipCore, nowMs: Millis) => Effect[];
 
@@ -54,6 +54,11 @@ export abstract class CoreBus implements FleetBus {
   member(nid: Nid): MemberView | undefined {
     const member = this.core.members.byNid.get(nid);
     return member && viewOf(member, this.clock());
+  }
+
+  load(nid: Nid): LoadReport | undefined {
+    const hot = this.core.members.byNid.get(nid)?.hot;
+    return hot && reportOf(hot);
   }
 
   watch(listener: (event: FleetEvent) => void): () => void {

@@ -91,22 +91,10 @@ export class GossipCore {
 
   /** Bytes are read before it returns and not kept. */
   onFrame(id: LinkId, bytes: Uint8Array, nowMs: Millis): Effect[] {
-    return this.run(nowMs, () => {
-      const link = this.links.get(id);
-      if (link === undefined) return;
-      if (!link.admit(bytes.length, this.context)) {
-        this.context.refuse("rate", link.peer);
-        this.gate.part(link, "rate", 1000);
-        return;
-      }
-      link.lastReceivedMs = nowMs;
-      try {
-        this.take(link, readFrame(bytes, this.context.limits));
-      } catch (error) {
-        if (!(error instanceof SchemaError)) throw error;
-        this.gate.breach(link, "schema");
-      }
-    });
+    this.begin(nowMs);
+    const link = this.links.get(id);
+    if (link !== undefined) this.takeBytes(link, bytes, nowMs);
+    return this.context.drain();
   }
 
   onTimer(id: TimerId, nowMs: Millis): Effect[] {
@@ -189,10 +177,29 @@ export class GossipCore {
   }
 
   private run(nowMs: Millis, input: () => void): Effect[] {
-    this.context.nowMs = Math.max(nowMs, this.context.nowMs);
-    this.health.notice();
+    this.begin(nowMs);
     input();
     return this.context.drain();
+  }
+
+  private begin(nowMs: Millis): void {
+    this.context.nowMs = Math.max(nowMs, this.context.nowMs);
+    this.health.notice();
+  }
+
+  private takeBytes(link: Link, bytes: Uint8Array, nowMs: Millis): void {
+    if (!link.admit(bytes.length, this.context)) {
+      this.context.refuse("rate", link.peer);
+      this.gate.part(link, "rate", 1000);
+      return;
+    }
+    link.lastReceivedMs = nowMs;
+    try {
+      this.take(link, readFrame(bytes, this.context.limits));
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error;
+      this.gate.breach(link, "schema");
+    }
   }
 
   private tick(): void {
@@ -211,13 +218,13 @@ export class GossipCore {
   private review(): void {
     this.health.review();
     if (this.members.self.claim.left) return;
-    this.topology.review();
+    const linked = this.topology.review();
     for (let i = 0; i < MAX_PARTINGS; i++) {
       const surplus = this.topology.surplus();
       if (surplus === undefined) break;
       this.gate.part(surplus, "surplus", SURPLUS_MS);
     }
-    this.topology.askRelays();
+    this.topology.askRelays(linked);
     for (const nid of this.prefixes.followed) {
       const member = this.members.byNid.get(nid);
       const linked = this.gate.linkTo(nid) !== undefined;

@@ -8,7 +8,7 @@ import type { Millis } from "../grid/units.ts";
 import type { MemberState } from "./context.ts";
 import type { Nid } from "./identity.ts";
 import type { PrefixView } from "./prefix.ts";
-import type { MemberView } from "./view.ts";
+import type { LoadReport, MemberView } from "./view.ts";
 
 export type FleetEvent =
   | { type: "member"; nid: Nid; state: MemberState }
@@ -50,6 +50,8 @@ export interface FleetBus {
   view(): readonly MemberView[];
   /** One of them; undefined: never heard of, or forgotten. */
   member(nid: Nid): MemberView | undefined;
+  /** Its last load report alone; undefined: it has told none. */
+  load(nid: Nid): LoadReport | undefined;
   /** Every change from now on, in order per member. Returns what ends it. */
   watch(listener: (event: FleetEvent) => void): () => void;
   /** Chunks that came into and went out of this PoP's caches. */

@@ -56,11 +56,18 @@ export class Gate {
     }
   }
 
-  /** Closes links whose hello does not come, and those that cannot be written to. */
+  /**
+   * Closes links whose hello does not come, and those that cannot be written to. One that can be
+   * again gets what waited for it.
+   */
   watchLinks(): void {
     const { nowMs, limits } = this.context;
     for (const link of this.links.values()) {
       if (!link.open && nowMs - link.upMs > limits.handshakeMs) this.drop(link, "handshake");
+      const waits = link.dirty.size > 0 || link.cold.size > 0;
+      if (waits && link.buffered <= limits.softBufferBytes) {
+        this.parts.spread.schedule("flush", limits.flushMs);
+      }
       if (link.buffered <= limits.hardBufferBytes) link.overSinceMs = undefined;
       else link.overSinceMs ??= nowMs;
       const overMs = nowMs - (link.overSinceMs ?? nowMs);

@@ -55,7 +55,7 @@ export class Spread {
   }
 
   fired(id: TimerId): void {
-    this.timers.delete(id);
+    this.timers.set(id, Number.POSITIVE_INFINITY);
   }
 
   claim(claim: Claim, from?: Link): void {

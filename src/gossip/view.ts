@@ -3,7 +3,14 @@ import type { Millis } from "../grid/units.ts";
 import type { MemberState } from "./context.ts";
 import { FLOOR_KEY } from "./cold.ts";
 import type { Nid } from "./identity.ts";
-import type { Member } from "./members.ts";
+import type { Hot, Member } from "./members.ts";
+
+/** What a PoP last said of its load, and when that was made, never told too young. */
+export interface LoadReport {
+  seq: number;
+  atMs: Millis;
+  content: Uint8Array;
+}
 
 export interface MemberView {
   nid: Nid;
@@ -23,8 +30,8 @@ export interface MemberView {
   rttMs: Millis | undefined;
   /** How much longer than that the last round trips took, on average. */
   jitterMs: Millis;
-  /** Its last load report, how old that is and when it was made, never told too young. */
-  load: { seq: number; ageMs: Millis; atMs: Millis; content: Uint8Array } | undefined;
+  /** Its last load report, and how old that is. */
+  load: (LoadReport & { ageMs: Millis }) | undefined;
   /** As it is when this is read for the first time. */
   readonly cold: ReadonlyMap<string, Uint8Array>;
 }
@@ -60,12 +67,7 @@ class MemberSnapshot implements MemberView {
     this.capacity = certificate.capacity;
     this.rttMs = member.rttMs;
     this.jitterMs = member.jitterMs;
-    this.load = hot && {
-      seq: hot.seq,
-      ageMs: hot.ageMs + nowMs - hot.receivedMs,
-      atMs: hot.receivedMs - hot.ageMs,
-      content: hot.content,
-    };
+    this.load = hot && { ...reportOf(hot), ageMs: hot.ageMs + nowMs - hot.receivedMs };
     this.#member = member;
   }
 
@@ -78,6 +80,10 @@ class MemberSnapshot implements MemberView {
 
 export function viewOf(member: Member, nowMs: Millis): MemberView {
   return new MemberSnapshot(member, nowMs);
+}
+
+export function reportOf({ seq, receivedMs, ageMs, content }: Hot): LoadReport {
+  return { seq, atMs: receivedMs - ageMs, content };
 }
 
 function coldOf(member: Member): ReadonlyMap<string, Uint8Array> {

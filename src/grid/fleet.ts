@@ -98,6 +98,8 @@ export interface DigestChange {
 export interface FleetListener {
   /** Card, load, round trip, state or reachability of a PoP changed. */
   onPop(pop: FleetPop): void;
+  /** Of a PoP that was told before nothing but its load changed: a hundred times a second. */
+  onLoad(pop: FleetPop): void;
   onDigest(change: DigestChange): void;
 }
 

@@ -33,6 +33,8 @@ interface Known {
   pop: FleetPop;
   /** Of the card, as its author counts; the pop's own is made unique over restarts. */
   revision: number;
+  /** A load of it came since the last `settle`. */
+  unsettled: boolean;
 }
 
 export class GossipFleet implements Fleet {
@@ -40,8 +42,8 @@ export class GossipFleet implements Fleet {
   private readonly known = new Map<Nid, Known>();
   private readonly digests = new Digests();
   private readonly follows = new Map<Nid, () => void>();
-  /** Whose load came since the last `settle`. */
-  private readonly unsettled = new Set<Nid>();
+  /** Whose load came since then. A list: a Set that is emptied has to be made anew. */
+  private readonly unsettled: Nid[] = [];
   private listener: FleetListener | undefined;
   private bus: FleetBus | undefined;
   private card: PopCard | undefined;
@@ -98,9 +100,13 @@ export class GossipFleet implements Fleet {
   /** Loads come one by one, a hundred a second from thirty PoPs: a turn of some costs far less. */
   settle(): void {
     if (!this.left) this.bus?.awake();
-    if (this.unsettled.size === 0) return;
-    for (const nid of this.unsettled) this.takeLoad(nid);
-    this.unsettled.clear();
+    for (const nid of this.unsettled) {
+      const known = this.known.get(nid);
+      if (known === undefined) continue;
+      known.unsettled = false;
+      if (this.takeLoad(nid, known)) this.listener?.onLoad(known.pop);
+    }
+    this.unsettled.length = 0;
   }
 
   *pops(): Iterable<FleetPop> {
@@ -151,8 +157,7 @@ export class GossipFleet implements Fleet {
         if (pageOf(event.key) !== undefined) this.takeCard(event.nid);
         return;
       case "hot":
-        this.unsettled.add(event.nid);
-        return;
+        return this.takeHot(event.nid);
       case "member":
         return this.takeMember(event.nid);
       case "routable":
@@ -186,30 +191,31 @@ export class GossipFleet implements Fleet {
     // A restarted PoP counts its cards from one again.
     const unique = (member.epoch % 2 ** 32) * 0x10000 + (revision % 0x10000);
     const pop = { ...popOf(member), card: { ...card, url, revision: unique } };
-    this.known.set(nid, { pop, revision });
-    this.readLoadOf(nid, member, pop);
+    const known = { pop, revision, unsettled: this.known.get(nid)?.unsettled ?? false };
+    this.known.set(nid, known);
+    this.takeLoad(nid, known);
     this.notify(nid);
     this.replayDigest(nid);
   }
 
-  private takeLoad(nid: Nid): void {
-    const member = this.member(nid);
+  private takeHot(nid: Nid): void {
     const known = this.known.get(nid);
-    if (member === undefined || known === undefined) return;
-    this.readLoadOf(nid, member, known.pop);
-    this.tell(member, known);
+    if (known === undefined || known.unsettled) return;
+    known.unsettled = true;
+    this.unsettled.push(nid);
   }
 
   /** The last report as the pop's load, when it follows the card that we have. */
-  private readLoadOf(nid: Nid, { load: report }: MemberView, pop: FleetPop): void {
-    const revision = this.known.get(nid)?.revision ?? -1;
-    if (report === undefined) return;
+  private takeLoad(nid: Nid, { pop, revision }: Known): boolean {
+    const report = this.bus?.load(nid);
+    if (report === undefined) return false;
     const load = this.read(nid, () => readLoad(report.content));
-    if (load === undefined || load.revision !== revision % 0x10000) return;
-    if (load.endpoints.length > pop.card.endpoints.length) return;
+    if (load === undefined || load.revision !== revision % 0x10000) return false;
+    if (load.endpoints.length > pop.card.endpoints.length) return false;
     const { seq, atMs } = report;
     const { endpoints, queueClasses } = load;
     pop.load = { endpoints, queueClasses, revision: pop.card.revision, seq, atMs };
+    return true;
   }
 
   private takeMember(nid: Nid): void {
@@ -261,9 +267,10 @@ export class GossipFleet implements Fleet {
     this.review = this.host.timers.setTimeout(() => {
       this.settle();
       this.followNearest();
-      for (const [nid, { pop }] of this.known) {
-        if (this.member(nid) === undefined) this.forget(nid, pop);
-        this.notify(nid);
+      for (const [nid, known] of this.known) {
+        const member = this.member(nid);
+        if (member === undefined) this.forget(nid, known.pop);
+        else if (differs(member, known.pop)) this.tell(member, known);
         this.ageDigest(nid);
       }
       this.reviewLater();
@@ -322,6 +329,12 @@ export class GossipFleet implements Fleet {
       return undefined;
     }
   }
+}
+
+/** Of what no event tells, the round trip; the rest for the case that one was missed. */
+function differs({ rttMs, jitterMs, state, reachable }: MemberView, pop: FleetPop): boolean {
+  if (!Object.is(rttMs ?? Number.NaN, pop.rttMs) || jitterMs !== pop.jitterMs) return true;
+  return state !== pop.state || reachable !== pop.reachable;
 }
 
 /** Everything but the card, as it stands now. */

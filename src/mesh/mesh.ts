@@ -52,7 +52,10 @@ export class Mesh implements LinkListener {
   private readonly links = new Map<LinkId, MeshLink>();
   /** Closed by the core, but the socket still lives. */
   private readonly closing = new Map<MeshLink, unknown>();
-  private readonly timers = new Map<TimerId, { atMs: Millis; handle: unknown }>();
+  /** Held bytes unsent when last looked at: the core is told when that is less. */
+  private readonly backlogged = new Set<MeshLink>();
+  /** Written over again and again: a Map of which things are deleted has to be made anew. */
+  private readonly timers = new Map<TimerId, { atMs: Millis; handle: unknown; fire: () => void }>();
   private readonly waiting: Effect[] = [];
   private busy = false;
   private nextId = 1;
@@ -103,7 +106,8 @@ export class Mesh implements LinkListener {
   /** The process is awake anyway: upkeep that is due soon needs no wake of its own. */
   awake(): void {
     const tick = this.timers.get("tick");
-    if (tick === undefined || tick.atMs - this.host.clock() > UPKEEP_EARLY_MS) return;
+    if (tick?.handle === undefined) return;
+    if (tick.atMs - this.host.clock() > UPKEEP_EARLY_MS) return;
     this.host.timers.clearTimeout(tick.handle as never);
     this.fire("tick");
   }
@@ -139,13 +143,13 @@ export class Mesh implements LinkListener {
     if (!this.links.has(link.id)) return;
     this.stats.framesIn++;
     this.stats.bytesIn += bytes.length;
-    this.core.onBuffered(link.id, link.buffered);
     this.perform(this.core.onFrame(link.id, bytes, this.host.clock()));
   }
 
   onDown(link: MeshLink): void {
     this.host.timers.clearTimeout(this.closing.get(link) as never);
     this.closing.delete(link);
+    this.backlogged.delete(link);
     if (!this.links.delete(link.id)) return;
     this.stats.links = this.links.size;
     if (!link.up) this.stats.dialFailures++;
@@ -179,11 +183,18 @@ export class Mesh implements LinkListener {
     if (link.send(bytes, OVERFLOW * this.core.context.limits.hardBufferBytes)) {
       this.stats.framesOut++;
       this.stats.bytesOut += bytes.length;
-      this.core.onBuffered(id, link.buffered);
+      this.tellBuffered(link);
       return;
     }
     this.stats.overflows++;
     link.drop();
+  }
+
+  private tellBuffered(link: MeshLink): void {
+    const { buffered } = link;
+    this.core.onBuffered(link.id, buffered);
+    if (buffered > 0) this.backlogged.add(link);
+    else if (this.backlogged.size > 0) this.backlogged.delete(link);
   }
 
   private dial(address: string): void {
@@ -218,15 +229,21 @@ export class Mesh implements LinkListener {
 
   private setTimer(id: TimerId, atMs: number): void {
     if (this.over) return;
-    this.host.timers.clearTimeout(this.timers.get(id)?.handle as never);
-    const fire = () => this.fire(id);
+    let timer = this.timers.get(id);
+    if (timer === undefined) {
+      timer = { atMs, handle: undefined, fire: () => this.fire(id) };
+      this.timers.set(id, timer);
+    } else if (timer.handle !== undefined) this.host.timers.clearTimeout(timer.handle as never);
+    timer.atMs = atMs;
     // Runtimes cut fractions off: the timer would come before its time.
     const waitMs = Math.max(0, Math.ceil(atMs - this.host.clock()));
-    this.timers.set(id, { atMs, handle: this.host.timers.setTimeout(fire, waitMs) });
+    timer.handle = this.host.timers.setTimeout(timer.fire, waitMs);
   }
 
   private fire(id: TimerId): void {
-    this.timers.delete(id);
+    const timer = this.timers.get(id);
+    if (timer !== undefined) timer.handle = undefined;
+    if (id === "tick") for (const link of this.backlogged) this.tellBuffered(link);
     this.perform(this.core.onTimer(id, this.host.clock()));
   }
 }

@@ -105,6 +105,7 @@ export class EndpointTable {
   readonly columns: EndpointColumns;
   readonly records: (EndpointRecord | undefined)[] = [];
   private readonly rowOfId = new Map<string, Row>();
+  private readonly ownRecords = new Set<EndpointRecord>();
 
   constructor(columns: EndpointColumns) {
     this.columns = columns;
@@ -123,8 +124,8 @@ export class EndpointTable {
   }
 
   /** The endpoints of this PoP. */
-  *own(): IterableIterator<EndpointRecord> {
-    for (const record of this.live()) if (record.pop === undefined) yield record;
+  own(): Iterable<EndpointRecord> {
+    return this.ownRecords;
   }
 
   /** A new row with the operator's starting values. Undefined when the table is full. */
@@ -164,6 +165,7 @@ export class EndpointTable {
     };
     this.records[row] = record;
     this.rowOfId.set(spec.id, row);
+    if (pop === undefined) this.ownRecords.add(record);
     this.reset(row, spec, nowMs);
     this.declare(record, spec, region, tenants);
     return record;
@@ -192,6 +194,7 @@ export class EndpointTable {
     const record = this.records[row];
     if (record === undefined) return undefined;
     this.rowOfId.delete(id);
+    this.ownRecords.delete(record);
     this.columns.inUse[row] = 0;
     record.retired = true;
     this.settle(row);

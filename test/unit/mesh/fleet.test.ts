@@ -90,6 +90,23 @@ describe("cards and loads", () => {
     expect(world.nowMs - (b.seen("a")?.load?.atMs ?? 0)).toBeLessThan(2_000);
   });
 
+  test("a peer that does not read gets no loads, and the newest when it reads again", () => {
+    const { world, a, b } = pair();
+    a.fleet.publishCard(card("a"));
+    const say = (tokens: number) => {
+      a.fleet.publishLoad(load(tokens));
+      world.pass(300);
+      return b.seen("a")?.load?.endpoints[0]?.queuedTokens;
+    };
+    expect(say(1_000)).toBe(1_000);
+    for (const socket of world.sockets) socket.bufferedAmount = 300_000;
+    // What is unsent is known when something is sent.
+    expect(say(2_000)).toBe(2_000);
+    expect(say(3_000)).toBe(2_000);
+    for (const socket of world.sockets) socket.bufferedAmount = 0;
+    expect(say(4_000)).toBe(4_000);
+  });
+
   test("a card that is too large is cut to what fits, and the operator is told once", () => {
     const { world, a, b } = pair();
     const many = Array.from({ length: 64 }, (_, i) => ({

@@ -20,6 +20,8 @@ export class World {
   /** Timers that came due. */
   fired = 0;
   readonly buses = new Map<string, MeshBus>();
+  /** Both ends of every link that was dialled. */
+  readonly sockets: FakeSocket[] = [];
 
   readonly clock = () => this.nowMs;
 
@@ -56,6 +58,7 @@ export class World {
       return near;
     }
     const far = new FakeSocket(this);
+    this.sockets.push(near, far);
     near.peer = far;
     far.peer = near;
     this.setTimeout(() => {
@@ -176,8 +179,9 @@ export function join(world: World, pop: string, options: MemberOptions = {}): Me
     dial: (address) => world.dial(address) as LinkSocket,
     saveEpoch: (epoch) => member.epochs.push(epoch),
   });
+  const keep = (told: FleetPop) => member.pops.unshift(structuredClone(told));
   member.fleet.listen({
-    onPop: (told) => member.pops.unshift(structuredClone(told)),
+    ...{ onPop: keep, onLoad: keep },
     onDigest: (change) => member.digests.push(change),
   });
   world.buses.set(`ws://${pop}`, member.bus);

@@ -128,7 +128,8 @@ export class WebExchange implements Exchange {
     const promised = this.headers["content-length"];
     if (Number(promised ?? 0) > limitBytes) return Promise.reject(tooLarge(limitBytes));
     const { request } = this;
-    if (request.body === null) return Promise.resolve(new Uint8Array(0));
+    // Asking for `body` makes a stream of it, which a body of known length does not need.
+    if (promised === undefined && request.body === null) return Promise.resolve(new Uint8Array(0));
     return new Promise((resolve, reject) => {
       const reading: Reading = { size: 0, reader: undefined };
       const timer = setTimeout(() => fail(tooSlow(timeoutMs, reading.size)), timeoutMs);

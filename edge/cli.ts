@@ -37,7 +37,7 @@ const COMMANDS: Record<string, SubCommand> = {
     run: async (args) => (await import("./top.ts")).runTop(args),
   },
   demo: {
-    summary: "run one PoP with three emulated engines on this machine",
+    summary: "run a grid of three PoPs with emulated engines on this machine",
     run: async (args) => (await import("./demo.ts")).runDemo(args),
   },
   drain: {

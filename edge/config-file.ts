@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { isMap, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
+import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLError } from "yaml";
 import type { PopConfig } from "../src/config.ts";
 import { parseConfig } from "../src/config.ts";
 import type { Environment } from "../src/environment.ts";
@@ -54,7 +54,7 @@ export async function loadConfig(file: string, environment: Environment): Promis
 
 type ParsedText = { ok: true; config: PopConfig } | { ok: false; problems: FileProblem[] };
 
-/** The text of a config; `file` names it in problems, its `.json` ending asks for strict JSON. */
+/** The text of a config; `file` names it in problems, its `.json` ending asks for JSON's values. */
 export function parseConfigText(
   source: string,
   file: string,
@@ -63,12 +63,12 @@ export function parseConfigText(
   const lineCounter = new LineCounter();
   const schema = file.endsWith(".json") ? "json" : "core";
   const document = parseDocument(source, { lineCounter, schema, prettyErrors: false });
-  const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
-    const problems = faults.map(({ message, pos }) => {
-      return { file, line: lineCounter.linePos(pos[0]).line, path: "", message };
-    });
-    return { ok: false, problems };
+  // What the parser finds behind its first fault is mostly that fault again.
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault !== undefined) {
+    const { line } = lineCounter.linePos(fault.pos[0]);
+    const message = faultText(fault, source.split("\n")[line - 1] ?? "");
+    return { ok: false, problems: [{ file, line, path: "", message }] };
   }
   const raw = plainValue(document);
   if (raw.error !== undefined) {
@@ -83,6 +83,14 @@ export function parseConfigText(
   });
   problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
   return { ok: false, problems };
+}
+
+function faultText({ code, message }: YAMLError, line: string): string {
+  if (code === "MULTIPLE_DOCS") return "begins a second document (---); a config is one";
+  // `{ apiKey: ${KEY} }` is the beginning of another map to YAML.
+  const reference = /[^"'$](\$\{[^}]*\})/.exec(line)?.[1];
+  const hint = reference === undefined ? "" : `; inside { } or [ ] write "${reference}" in quotes`;
+  return `${message}${hint}`;
 }
 
 /** Aliases that multiply without end are refused by the parser here, not before. */

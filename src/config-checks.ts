@@ -14,6 +14,7 @@ export function crossProblems(output: unknown): Problem[] {
     ...repeated(config.endpoints, "endpoints", "id"),
     ...repeated(config.auth.keys, "auth.keys", "sha256"),
     ...tenantProblems(config),
+    ...aliasProblems(config),
     ...capacityProblems(config),
   ];
 }
@@ -51,6 +52,21 @@ function tenantProblems({ endpoints, auth }: PopConfig): Problem[] {
     problems.push({ path: "endpoints", message });
   }
   return problems;
+}
+
+/** A chain names models. One that names another alias would wait for a model that never comes. */
+function aliasProblems({ endpoints, models }: PopConfig): Problem[] {
+  const aliases = models?.aliases ?? {};
+  const served = new Set(endpoints.flatMap((endpoint) => endpoint?.models ?? []));
+  // An alias may have the name of a model, which is then in its own chain.
+  const isAlone = (name: string) =>
+    Object.hasOwn(aliases, name) && !served.has(name) && !aliases[name].includes(name);
+  return Object.entries(aliases).flatMap(([alias, chain]) =>
+    chain.filter(isAlone).map((name) => {
+      const message = `names "${name}", an alias itself; name the models of its chain`;
+      return { path: `models.aliases.${alias}`, message };
+    }),
+  );
 }
 
 function capacityProblems({ endpoints, kernel }: PopConfig): Problem[] {

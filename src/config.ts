@@ -122,7 +122,7 @@ const Auth = knob.sectionOr({
       models: knob.listOrNone(knob.text(MODEL, isModel)),
     }),
   ),
-  // For /metrics, /grid/state and /grid/explain. None: as open as the rest.
+  // For /metrics and all below /grid. None: a key of `keys` will do, and without those, none.
   adminKeys: knob.listOrNone(knob.section({ sha256 })),
 });
 

@@ -83,6 +83,7 @@ export async function serve(
         stages.observe(flight, end);
         if (end.kind !== "failed") return stages.finished(route, task, end.kind, errorOf(end));
         attempts++;
+        task.failure = end.error;
         if (client.gone || end.error.retry === "never" || retries-- <= 0) throw end.error;
         // "same": the connection was stale, not the endpoint.
         if (end.error.retry === "elsewhere") tried.push(flight.row);

@@ -56,7 +56,7 @@ const ADVICE: Partial<Record<Exclusion, string>> = {
   region: "no endpoint of this model stands in the regions allowed by x-grid-region",
   tenant: "the endpoints of this model are not offered to this tenant",
   tier: "the tier ceiling excludes the endpoints of this model",
-  down: "the endpoints of this model are down or not probed yet",
+  down: "the endpoints of this model are down, at rest after failures, or not probed yet",
   admission: "the endpoints of this model are draining",
   stale: "there is no fresh knowledge of the endpoints of this model",
   context: "the prompt and max_tokens do not fit the context window of any endpoint",
@@ -65,7 +65,10 @@ const ADVICE: Partial<Record<Exclusion, string>> = {
   cost: "every endpoint of this model costs more than x-grid-max-cost",
 };
 
-/** The error for a decision that found nobody. `model` counts are of other models: no news. */
+/**
+ * The error for a decision that found nobody. `model` counts are of other models: no news. What was
+ * tried before is told by how it failed; a rate limit stays one, for the SDKs that wait it out.
+ */
 export function refuse(task: Task, decision: Decision, retryAfterS: number): GridError {
   const excluded = decision.excluded;
   const reasons = EXCLUSIONS.filter((reason, code) => {
@@ -81,10 +84,15 @@ export function refuse(task: Task, decision: Decision, retryAfterS: number): Gri
     );
   }
   const advice = reasons.map((reason) => ADVICE[reason]).join("; ");
+  const { failure } = task;
+  const last = failure === undefined ? "" : ` The last attempt failed: ${failure.message}`;
   return new GridError(
     "no_endpoint",
     `No endpoint can take this request for '${task.model}': ${advice || "none serves it"} ` +
-      `(excluded: ${describeExclusions(excluded) || "none"}).`,
-    { retryAfterS },
+      `(excluded: ${describeExclusions(excluded) || "none"}).${last}`,
+    {
+      retryAfterS: Math.max(retryAfterS, failure?.retryAfterS ?? 0),
+      status: failure?.status === 429 ? 429 : undefined,
+    },
   );
 }

@@ -195,6 +195,7 @@ function ready(house: House, exchange: Exchange): void {
 }
 
 async function metrics(house: House, exchange: Exchange): Promise<void> {
+  await house.auth.admin(exchange.headers);
   const body = encoder.encode(await house.metrics());
   exchange.head(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",

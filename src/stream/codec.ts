@@ -17,6 +17,8 @@ import {
   faultsOf,
   fitsSchema,
   isModel,
+  looksWhole,
+  mayBeError,
   TEXT_MAX,
   usageFits,
 } from "./result-check.ts";
@@ -58,10 +60,12 @@ export class Codec {
   /**
    * A whole answer that was not streamed, as the caller is to see it, with what is wrong with it.
    * It is parsed only where it must be: to be translated, or to be held against a schema.
-   * @throws GridError bad_response when it is no answer of the engine's dialect
+   * @throws GridError bad_response when it is no answer of the engine's dialect, endpoint_error
+   *   when it tells of one, whatever its status
    */
   plain(whole: Uint8Array, headers: Headers): { body: Uint8Array; faults: Fault[] } {
     const { caller, task } = this;
+    this.checkSuccess(whole, headers);
     const { operation } = DOORS[task.route];
     if (operation !== "generate") {
       const embeds = operation === "embed" && caller !== undefined;
@@ -80,6 +84,19 @@ export class Codec {
     if (caller === undefined) return { body: whole, faults };
     const written = caller.writeAnswer(answer, this.options(headers));
     return { body: encoder.encode(JSON.stringify(written)), faults };
+  }
+
+  /** Some engines, and gateways in front of them, answer 200 with an error, or with nothing. */
+  private checkSuccess(whole: Uint8Array, headers: Headers): void {
+    // Compressed although we ask for none: the caller's to read.
+    if (headers["content-encoding"] !== undefined) return;
+    if (!looksWhole(whole)) {
+      throw new GridError("bad_response", "The endpoint's answer is not a whole JSON object.");
+    }
+    if (!mayBeError(whole)) return;
+    const fields = parseFields(decoder.decode(whole));
+    const error = fields === undefined ? undefined : this.engine.errorOf(fields);
+    if (error !== undefined) throw new GridError("endpoint_error", error.message);
   }
 
   /** What is wrong with a stream that ended well. */

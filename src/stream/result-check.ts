@@ -36,6 +36,9 @@ const NAMED = new Set(["properties", "$defs", "definitions", "dependentSchemas"]
 const NO_REASON = new BackwardSearch(codes('_reason":null'));
 const OPEN_NAMES = [codes('"finish'), codes('"stop')];
 const WINDOW_BYTES = 4_096;
+const ERROR = new BackwardSearch(codes('"error"'));
+const ERROR_WINDOW_BYTES = 32;
+const [OPEN, CLOSE] = codes("{}");
 
 /** A copy without what is not checked; undefined beyond the bounds. */
 function checkable(schema: unknown): object | undefined {
@@ -118,4 +121,23 @@ export function endsOpen(bytes: Uint8Array): boolean {
     if (at < 0) return false;
     if (OPEN_NAMES.some((name) => startsWith(bytes, at - name.length, name))) return true;
   }
+}
+
+/** True for bytes with the brackets of a JSON object: not for nothing, a page, or a part of one. */
+export function looksWhole(bytes: Uint8Array): boolean {
+  let from = 0;
+  let end = bytes.length;
+  // A byte order mark is as little of it as white space.
+  while (from < end && !isVisible(bytes[from])) from++;
+  while (end > from && !isVisible(bytes[end - 1])) end--;
+  return end - from >= 2 && bytes[from] === OPEN && bytes[end - 1] === CLOSE;
+}
+
+/** True where an error may be what an answer tells first: only then is it worth parsing for. */
+export function mayBeError(bytes: Uint8Array): boolean {
+  return ERROR.last(bytes, 0, Math.min(bytes.length, ERROR_WINDOW_BYTES)) >= 0;
+}
+
+function isVisible(byte: number): boolean {
+  return byte > 0x20 && byte < 0x80;
 }

@@ -193,7 +193,11 @@ export class SseTap implements EventSink {
       default:
         this.content = true;
     }
-    if (this.writer !== undefined) this.written += this.writer.write(event);
+    // What an engine says behind its error (`[DONE]`, a reason to stop) must not make the answer
+    // look complete: the relay ends it with the error.
+    if (this.writer !== undefined && this.error === undefined) {
+      this.written += this.writer.write(event);
+    }
   }
 
   private keep(text: string): void {

@@ -1,4 +1,5 @@
 /** One inference request after parsing: everything admission, kernel and forward need to know. */
+import type { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
 import type { Handover } from "../grid/handover.ts";
 import type { Millis, Row, Tokens, Usd } from "../grid/units.ts";
@@ -50,6 +51,8 @@ export interface Task extends ParsedBody {
   resultRetried?: boolean;
   /** Where it was sent last. */
   sentTo?: Row;
+  /** How its last attempt failed. */
+  failure?: GridError | undefined;
   /** Path and query at the door, for a peer's. */
   path: string;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */

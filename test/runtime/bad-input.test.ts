@@ -287,6 +287,16 @@ describe("API keys", () => {
     expect(errorOf(answer)["code"]).toBe("model_not_allowed");
     expect(errorOf(answer)["message"]).toContain("other");
   });
+
+  test.each(["GET /metrics", "GET /grid/state", "GET /grid/drain"])(
+    "%s asks for one",
+    async (at) => {
+      const asked = (key: string) =>
+        rawRequest(locked.port, [`${at} HTTP/1.1\r\nhost: pop\r\n${key}\r\n`]);
+      expect((await asked("")).status).toBe(401);
+      expect((await asked("authorization: Bearer right-key\r\n")).status).toBe(200);
+    },
+  );
 });
 
 test("after the whole table: alive, serving, and nothing left behind", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { admit, refuse } from "../../../src/admission/admit.ts";
 import { type Decision, EXCLUSIONS, type Exclusion } from "../../../src/grid/decision.ts";
+import { GridError } from "../../../src/grid/errors.ts";
 import type { Task } from "../../../src/task/task.ts";
 
 const task = { model: "m", route: "chat", promptTokens: 10 } as Task;
@@ -50,6 +51,20 @@ describe("when nobody is left", () => {
     expect(error).toMatchObject({ code: "no_endpoint", status: 503, retryAfterS: 3 });
     expect(error.message).toMatch(words);
     expect(error.message).toContain(`${rule} 2`);
+  });
+
+  test("what was tried is told by how it failed", () => {
+    const failure = new GridError("endpoint_error", "The endpoint answered 500.");
+    const error = refuse({ ...task, failure }, nobody({ tried: 1 }), 3);
+    expect(error).toMatchObject({ code: "no_endpoint", status: 503, retryAfterS: 3 });
+    expect(error.message).toContain("tried 1). The last attempt failed: The endpoint answered 500");
+  });
+
+  test("a rate limit stays one, for as long as its endpoint said", () => {
+    const detail = { status: 429, retryAfterS: 7 };
+    const failure = new GridError("endpoint_busy", "The endpoint answered 429.", detail);
+    const error = refuse({ ...task, failure }, nobody({ down: 1 }), 1);
+    expect(error).toMatchObject({ code: "no_endpoint", ...detail });
   });
 
   test("a prompt that fits nowhere is the caller's to shorten", () => {

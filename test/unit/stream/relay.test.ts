@@ -226,6 +226,43 @@ describe("a plain answer", () => {
     expect(seen.ends).toMatchObject([{ kind: "failed", error: { code: "truncated" } }]);
   });
 
+  test.each([
+    ["", "bad_response"],
+    [" \n", "bad_response"],
+    ["}", "bad_response"],
+    [json.slice(0, -2), "bad_response"],
+    ['"a text"', "bad_response"],
+    ['{"error":{"message":"boom","code":500}}', "endpoint_error"],
+    ['{\n  "object": "error", "message": "boom"}', "endpoint_error"],
+  ])("%j with status 200 is none, and tried elsewhere", (text, code) => {
+    const { client, relay, feed, seen } = plain();
+    if (text !== "") feed(text);
+    relay.onEnd();
+    expect(client.headSent).toBe(false);
+    expect(seen.ends).toMatchObject([{ kind: "failed", error: { code, retry: "elsewhere" } }]);
+  });
+
+  test.each([
+    ['{"error":null,"choices":[]}', {}],
+    ['{"id":"error","choices":[]}', {}],
+    ['\ufeff {"choices":[]}\r\n', {}],
+    ["gzipped", { "content-encoding": "gzip" }],
+  ])("%j is one, and passes", (text, headers) => {
+    const { client, relay, feed, seen } = plain(headers);
+    feed(text);
+    relay.onEnd();
+    expect(client).toMatchObject({ status: 200, state: "ended" });
+    expect(seen.ends).toMatchObject([{ kind: "done" }]);
+  });
+
+  test("where a stream was asked for is tried elsewhere", () => {
+    const { client, relay, seen } = attempt();
+    relay.onHead(200, { "content-type": "application/json" });
+    expect(client.headSent).toBe(false);
+    expect(seen.ends).toMatchObject([{ kind: "failed", error: { code: "bad_response" } }]);
+    expect(seen.aborts).toHaveLength(1);
+  });
+
   test("too large to hold streams; a break then destroys the connection", () => {
     const { client, relay, feed, seen } = plain();
     feed("x".repeat(5000));

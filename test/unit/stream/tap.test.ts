@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CHAT } from "../../../src/stream/dialects/chat.ts";
+import { STREAM_DIALECTS } from "../../../src/stream/dialects/table.ts";
 import { SseTap, type SseTapOptions } from "../../../src/stream/tap.ts";
 
 const encoder = new TextEncoder();
@@ -203,6 +204,28 @@ describe("SseTap: errors", () => {
       expect(tap.errorForwarded).toBe(false);
     }
   });
+
+  it.each(["messages", "gemini", "responses"] as const)(
+    "writes nothing in %s that makes a stream with an error look complete",
+    (dialect) => {
+      const options = {
+        model: "m1",
+        id: "r1",
+        createdS: 0,
+        usage: true,
+        promptTokens: 1,
+        version: undefined,
+        asked: {},
+      };
+      const tap = tapOf({ writer: STREAM_DIALECTS[dialect].writer(options) });
+      expect(textOf(tap.feed(bytesOf(event({ content: "a" }))))).toContain('"a"');
+      const error = 'data: {"error":{"message":"boom"}}\n\n';
+      expect(tap.feed(bytesOf(error + event({}, "stop") + USAGE + DONE))).toBeUndefined();
+      expect(tap.finish()).toBeUndefined();
+      expect(tap.error).toEqual({ message: "boom" });
+      expect(tap.errorForwarded).toBe(false);
+    },
+  );
 
   it("takes error null for no error", () => {
     const tap = tapOf();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Headers } from "../../src/grid/exchange.ts";
 import { RequestIds } from "../../src/pop-ids.ts";
 
 const ids = () => {
@@ -6,7 +7,7 @@ const ids = () => {
   let seed = 0.25;
   const own = new RequestIds(() => (seed += 0.125));
   const enter = (id: string | undefined, ...running: string[]) => {
-    const headers = id === undefined ? {} : { "x-request-id": id };
+    const headers: Headers = id === undefined ? {} : { "x-request-id": id };
     const list = () => running.map((taskId) => ({ taskId }));
     own.refuseLoop(headers, list, (...line) => void logged.push(line));
   };

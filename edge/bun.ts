@@ -10,6 +10,7 @@ import { noLinksNow, webWays } from "./mesh-web.ts";
 import { atTurnsEnd, turnsDone } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
 import { answer, WebExchange, type WebHost } from "./web.ts";
+import { DirectBody } from "./web-body.ts";
 
 declare const Bun: { serve(options: Record<string, unknown>): BunServer };
 
@@ -25,6 +26,7 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
   };
   const fetch = (request: Request, server: BunServer): Promise<Response> | Response => {
     const exchange = new WebExchange(request, {
+      makeBody: (writer) => new DirectBody(writer),
       remoteAddress: () => server.requestIP(request)?.address,
       takeSocket: (terms, opened) => {
         const attach = (open: BunSocket) => attachDoor(open, terms, opened, sockets);

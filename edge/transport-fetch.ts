@@ -46,6 +46,8 @@ function isSmall({ headers }: Response): boolean {
 }
 
 class FetchCall implements OutCall {
+  /** Where it stands in the list of those that run. */
+  slot = -1;
   private readonly request: OutRequest;
   private readonly out: OutHandler;
   private readonly controller = new AbortController();
@@ -130,7 +132,11 @@ class FetchCall implements OutCall {
 
 export class FetchTransport implements Transport {
   private readonly fetcher: Fetch;
-  private readonly calls = new Set<FetchCall>();
+  /**
+   * Those that run. An array with slots, not a Set: JavaScriptCore links every outgrown hash table
+   * to its successor, so that a dead one keeps what came after it alive until a full collection.
+   */
+  private readonly calls: FetchCall[] = [];
   /**
    * Origins whose last call ended well: the platform probably keeps a connection to them. A call
    * that breaks before the head may have found it just closed; the next one will not.
@@ -147,17 +153,25 @@ export class FetchTransport implements Transport {
     const { origin } = request;
     const call = new FetchCall(request, handler, this.kept.has(origin));
     const fetcher = this.closed ? refuse : this.fetcher;
-    this.calls.add(call);
+    call.slot = this.calls.push(call) - 1;
     let ended = false;
     const keep = (): void => {
       ended = true;
       this.kept.add(origin);
     };
     void call.run(fetcher, keep).then(() => {
-      this.calls.delete(call);
+      this.leave(call);
       if (!ended) this.kept.delete(origin);
     });
     return call;
+  }
+
+  /** The last takes the place of the one that leaves. */
+  private leave({ slot }: FetchCall): void {
+    const last = this.calls.pop() as FetchCall;
+    if (last.slot === slot) return;
+    last.slot = slot;
+    this.calls[slot] = last;
   }
 
   /** The platform owns the idle connections. */

@@ -20,6 +20,7 @@ export interface Corked {
 
 let arrived: Waiting[] = [];
 let written: Corked[] = [];
+let sending = false;
 
 function work(): void {
   const these = arrived;
@@ -28,19 +29,30 @@ function work(): void {
 }
 
 function send(): void {
+  sending = false;
   const these = written;
   written = [];
   for (const one of these) one.uncork();
 }
 
+/** What the work writes, also in its microtasks, is sent in the same phase of the event loop. */
+function armSend(): void {
+  if (sending) return;
+  sending = true;
+  setImmediate(send);
+}
+
 /** Calls `proceed` when every socket of this turn has been read. */
 export function atTurnsEnd(one: Waiting): void {
-  if (arrived.push(one) === 1) setImmediate(work);
+  if (arrived.push(one) > 1) return;
+  setImmediate(work);
+  armSend();
 }
 
 /** Calls `uncork` when the work of this turn is done. */
 export function sendWithTurn(one: Corked): void {
-  if (written.push(one) === 1) setImmediate(send);
+  written.push(one);
+  armSend();
 }
 
 /** Resolves when nothing waits any more: what was answered has been written. */

@@ -10,6 +10,7 @@ import { malformed, type Pop } from "../src/index.ts";
 import { badBody, leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
 import { offeredProtocols } from "./door-socket.ts";
 import type { LocalFleet } from "./fleet.ts";
+import { type AnswerBody, type BodyWriter, QueuedBody } from "./web-body.ts";
 
 /** What a runtime knows of a request beside the Request itself. */
 export interface WebPeer {
@@ -23,6 +24,8 @@ export interface WebPeer {
   heartbeatMs?: number;
   /** For a runtime that has no bound of its own for headers. */
   headerBytesMax?: number;
+  /** The body of a streamed answer; default: the standard's. */
+  makeBody?(writer: BodyWriter): AnswerBody;
 }
 
 /** Who answers what comes in at a server. */
@@ -31,9 +34,6 @@ export interface WebHost {
   gossip: LocalFleet | undefined;
 }
 
-/** Bytes queued for a client before `write` says stop: what Node's sockets hold, too. */
-const HIGH_WATER_BYTES = 64 * 1024;
-const BY_BYTES = { highWaterMark: HIGH_WATER_BYTES, size: (chunk: Uint8Array) => chunk.byteLength };
 /** Hono holds a marker; the answer is the Exchange's. */
 const SENT = new Response(null);
 const encoder = new TextEncoder();
@@ -54,7 +54,7 @@ export function answer(pop: Pop, exchange: WebExchange): Promise<Response> {
   return exchange.response;
 }
 
-export class WebExchange implements Exchange {
+export class WebExchange implements Exchange, BodyWriter {
   readonly method: string;
   readonly path: string;
   readonly query: string;
@@ -68,11 +68,10 @@ export class WebExchange implements Exchange {
   private respond!: (response: Response) => void;
   private status = 0;
   private answerHeaders: Headers = {};
-  private sink: ReadableStreamDefaultController<Uint8Array> | undefined;
+  private sink: AnswerBody | undefined;
   private goneListener: (() => void) | undefined;
   private drainListener: (() => void) | undefined;
   private bodyListener: (() => void) | undefined;
-  private full = false;
   private gone = false;
   private heartbeat: ReturnType<typeof setInterval> | undefined;
   private silent = false;
@@ -128,7 +127,8 @@ export class WebExchange implements Exchange {
     const promised = this.headers["content-length"];
     if (Number(promised ?? 0) > limitBytes) return Promise.reject(tooLarge(limitBytes));
     const { request } = this;
-    if (request.body === null) return Promise.resolve(new Uint8Array(0));
+    // Asking for `body` makes a stream of it, which a body of known length does not need.
+    if (promised === undefined && request.body === null) return Promise.resolve(new Uint8Array(0));
     return new Promise((resolve, reject) => {
       const reading: Reading = { size: 0, reader: undefined };
       const timer = setTimeout(() => fail(tooSlow(timeoutMs, reading.size)), timeoutMs);
@@ -174,9 +174,8 @@ export class WebExchange implements Exchange {
     if (this.closed) return true;
     const sink = this.stream();
     this.silent = false;
-    sink.enqueue(chunk);
-    this.full = (sink.desiredSize ?? 1) <= 0;
-    return !this.full;
+    sink.write(chunk);
+    return !sink.full;
   }
 
   onDrain(listener: () => void): void {
@@ -190,38 +189,30 @@ export class WebExchange implements Exchange {
       this.respond(this.responseOf((chunk as BodyInit | undefined) ?? null));
       return;
     }
-    if (chunk !== undefined) this.sink.enqueue(chunk);
-    this.sink.close();
+    if (chunk !== undefined) this.sink.write(chunk);
+    this.sink.end();
   }
 
   destroy(error: Error): void {
     if (this.closed) return;
     this.closed = true;
-    if (this.sink !== undefined) return this.sink.error(error);
+    if (this.sink !== undefined) return this.sink.fail(error);
     // Nothing said yet: no status would be the better break, but a Request must have an answer.
     const status = error instanceof GridError ? error.status : 500;
     this.respond(new Response(null, { status, headers: { connection: "close" } }));
   }
 
-  private stream(): ReadableStreamDefaultController<Uint8Array> {
+  private stream(): AnswerBody {
     if (this.sink !== undefined) return this.sink;
-    const body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.sink = controller;
-        },
-        pull: () => {
-          if (!this.full) return;
-          this.full = false;
-          this.drainListener?.();
-        },
-        cancel: () => this.left(),
-      },
-      BY_BYTES,
-    );
-    this.respond(this.responseOf(body));
+    const { makeBody } = this.peer;
+    this.sink = makeBody === undefined ? new QueuedBody(this) : makeBody(this);
+    this.respond(this.responseOf(this.sink.stream));
     this.beat();
-    return this.sink as never;
+    return this.sink;
+  }
+
+  drained(): void {
+    this.drainListener?.();
   }
 
   private beat(): void {
@@ -230,7 +221,7 @@ export class WebExchange implements Exchange {
     if (heartbeatMs === 0 || !type.startsWith("text/event-stream")) return;
     this.heartbeat = setInterval(() => {
       if (this.closed) clearInterval(this.heartbeat);
-      else if (this.silent && !this.full) this.sink?.enqueue(HEARTBEAT);
+      else if (this.silent && this.sink?.full === false) this.sink.write(HEARTBEAT);
       this.silent = true;
     }, heartbeatMs);
   }
@@ -241,7 +232,7 @@ export class WebExchange implements Exchange {
     return new Response(bare ? null : body, { status: status || 500, headers });
   }
 
-  private left(): void {
+  left(): void {
     if (this.closed) return;
     this.closed = true;
     this.gone = true;

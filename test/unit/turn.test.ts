@@ -16,9 +16,27 @@ test("all that came is worked on before anything of it is sent", async () => {
   }
   expect(heard).toEqual([]);
   await nextTurn();
-  expect(heard).toEqual(["work a", "work b"]);
-  await nextTurn();
   expect(heard).toEqual(["work a", "work b", "send a", "send b"]);
+});
+
+test("what is written behind a promise is sent before sockets are read again", async () => {
+  const heard: string[] = [];
+  const write = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) await undefined;
+    heard.push("written");
+    sendWithTurn({ uncork: () => heard.push("sent") });
+  };
+  atTurnsEnd({ proceed: () => void write() });
+  await nextTurn();
+  expect(heard).toEqual(["written", "sent"]);
+});
+
+test("what is written between turns is sent with the next", async () => {
+  let sent = 0;
+  sendWithTurn({ uncork: () => sent++ });
+  sendWithTurn({ uncork: () => sent++ });
+  await nextTurn();
+  expect(sent).toBe(2);
 });
 
 test("what comes while a turn is worked on belongs to the next", async () => {

@@ -22,6 +22,7 @@ import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
+import { RequestIds } from "./pop-ids.ts";
 import type { KvWatch } from "./pop-kv.ts";
 import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
@@ -33,7 +34,6 @@ import type { Caller, Ending, Leave, Stages } from "./proxy.ts";
 import type { EndpointTable } from "./state/endpoint-table.ts";
 import type { SessionTable } from "./state/session-table.ts";
 import type { TokenEstimator } from "./task/estimate.ts";
-import { requestIdOf } from "./task/from-exchange.ts";
 import { DOORS, type Route } from "./task/route.ts";
 import type { Task } from "./task/task.ts";
 
@@ -76,9 +76,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   private readonly attempts = new Deadlines<Attempt>();
   private readonly assumptions = new Deadlines();
   private retryAfter = 1;
-  /** Request ids: a random prefix of this PoP's run, then a count. */
-  private readonly idPrefix: string;
-  private ids = 0;
+  private readonly ids: RequestIds;
 
   constructor(parts: PopParts) {
     this.parts = parts;
@@ -88,7 +86,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       parts.books ?? parts.kernel,
       parts.books ?? parts.sessions,
     );
-    this.idPrefix = `req_${parts.rng().toString(36)}${parts.rng().toString(36)}_`;
+    this.ids = new RequestIds(parts.rng);
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, parts.config.limits);
@@ -119,6 +117,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
     const id = this.requestId(exchange.headers);
+    this.ids.refuseLoop(exchange.headers, () => this.attempts.all(), this.parts.log);
     const { standby } = this;
     return readTask(this.parts, route, bytes, exchange, {
       id,
@@ -129,7 +128,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   }
 
   requestId(headers: Headers): string {
-    return requestIdOf(headers) ?? `${this.idPrefix}${(this.ids++).toString(36)}`;
+    return this.ids.of(headers);
   }
 
   admit(task: Task, caller: Caller): void {

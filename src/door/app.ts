@@ -16,6 +16,7 @@ import { checkDialectHeaders } from "./dialect-headers.ts";
 import { HELD_PATH, type HeldAbroad, serveHeld } from "./held-abroad.ts";
 import { geminiExchange, geminiRoute, withQueryKey } from "./gemini.ts";
 import { MODEL_FORMS, type ServedModel } from "./models.ts";
+import { nothingAt } from "./not-found.ts";
 import { openApi } from "./openapi.ts";
 import type { PeerGate } from "./peer.ts";
 import { dialectOf } from "./error-forms.ts";
@@ -229,12 +230,7 @@ async function explain(house: House, exchange: Exchange): Promise<void> {
 }
 
 function notFound(exchange: Exchange): void {
-  throw new GridError(
-    "not_found",
-    `Nothing is at ${exchange.method} ${exchange.path.slice(0, 200)}. This PoP serves POST ` +
-      `${ROUTES.map((route) => `/v1${DOORS[route].path}`).join(", ")} and GET /v1/models. ` +
-      "What has a model in its path is at /v1beta too.",
-  );
+  throw nothingAt(exchange.method, exchange.path);
 }
 
 class MethodError extends GridError {

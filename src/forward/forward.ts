@@ -99,6 +99,10 @@ export class Attempt implements RelayHost, Deadline {
     return this.plan.row;
   }
 
+  get taskId(): string {
+    return this.plan.task.id;
+  }
+
   /** Sends; resolves when the attempt is over in whichever way. Never rejects. */
   run(): Promise<AttemptEnd> {
     return new Promise((resolve) => {

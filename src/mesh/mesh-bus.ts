@@ -26,11 +26,17 @@ export interface MeshBusHost {
 /** Time for good-byes to leave before the sockets are cut. */
 const LEAVE_MS = 300;
 const LEAVE_POLL_MS = 10;
+/** Epochs in a row that tell of a living twin: a start and its correction are two. */
+const TWIN_EPOCHS = 3;
+const TWIN_MS = 30_000;
 
 export class MeshBus extends CoreBus {
   private readonly host: MeshBusHost;
   private readonly mesh: Mesh;
   private left = false;
+  /** Epochs that came soon after the one before. */
+  private epochs = 0;
+  private epochAtMs = Number.NEGATIVE_INFINITY;
 
   /** @throws SchemaError when the certificate is not of this grid, or has run out. */
   constructor(host: MeshBusHost) {
@@ -98,6 +104,7 @@ export class MeshBus extends CoreBus {
   }
 
   private keepEpoch(epoch: number): void {
+    this.watchTwin();
     try {
       this.host.saveEpoch(epoch);
     } catch (error) {
@@ -105,5 +112,15 @@ export class MeshBus extends CoreBus {
       const hint = "a restart within a second may be taken for the old process";
       this.host.log("error", "epoch not kept", { message, hint });
     }
+  }
+
+  /** A dead process of this id is overtaken once. One that lives overtakes this one in turn. */
+  private watchTwin(): void {
+    const nowMs = this.host.clock();
+    this.epochs = nowMs - this.epochAtMs < TWIN_MS ? this.epochs + 1 : 1;
+    this.epochAtMs = nowMs;
+    if (this.epochs % TWIN_EPOCHS !== 0) return;
+    const hint = "another process of this grid has the same pop.id: give each its own";
+    this.host.log("error", "pop.id is taken", { hint });
   }
 }

@@ -36,6 +36,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.path = context.path;
   task.models = undefined;
   task.resultRetried = false;
+  task.failure = undefined;
   task.dialectHeaders = dialectHeaders(body, headers);
   task.regions = regionsOf(body, headers);
   task.priority = priorityOf(body, headers);

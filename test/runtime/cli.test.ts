@@ -128,6 +128,17 @@ describe("check", () => {
     ]);
   });
 
+  test("the files that a config names are read, too", async () => {
+    const tls = "tls: { cert: no.pem, key: no.key }";
+    const identity = "certificate: no.cert, key: no.id, roots: no.pub";
+    const file = fileWith("names.yaml", `listen: { ${tls} }\ngossip: { grid: g, ${identity} }\n`);
+    const { code, output } = await run(["check", file]);
+    expect(code).toBe(1);
+    expect(output).toContain(`${file}: listen.tls.cert ${join(folder, "no.pem")} cannot be read`);
+    expect(output).toContain(`${file}: gossip.key ${join(folder, "no.id")} cannot be read`);
+    expect(output).toContain("2 problems");
+  });
+
   test("a file that is not there is a problem, not a stack", async () => {
     const { code, output } = await run(["check", join(folder, "none.yaml")]);
     expect(code).toBe(1);

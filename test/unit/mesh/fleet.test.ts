@@ -203,6 +203,20 @@ describe("health", () => {
     expect(a.fleet.stats().links).toBe(0);
   });
 
+  test("two that live under one id are told so; a restart is not", () => {
+    const { world, a, b } = pair();
+    world.buses.get("ws://a")?.end();
+    world.pass(3_000);
+    const restarted = join(world, "a");
+    world.pass(20_000);
+    const twin = join(world, "c", { certified: "a" });
+    expect([a, b, restarted].flatMap(({ logged }) => logged)).not.toContain("pop.id is taken");
+    world.pass(20_000);
+    expect(restarted.logged).toContain("pop.id is taken");
+    expect(twin.logged).toContain("pop.id is taken");
+    expect(b.logged).not.toContain("pop.id is taken");
+  });
+
   test("the epoch is handed out to be kept", () => {
     expect(pair().a.epochs).toEqual([1_700_000_001_000]);
   });

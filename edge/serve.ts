@@ -134,9 +134,6 @@ export async function listenOrExplain(
 async function adapter(processes: number): Promise<Serve> {
   if ("Bun" in globalThis) return (await import("./bun.ts")).serveBun;
   if ("Deno" in globalThis) return (await import("./deno.ts")).serveDeno;
-  // Little outlives a small collection here: to wake V8's helper threads for it costs more than
-  // what they take over.
-  (await import("node:v8")).setFlagsFromString("--no-parallel-scavenge");
   if (memberNumber() !== undefined) return (await import("./process-member.ts")).serveMember;
   if (processes > 1) return (await import("./processes.ts")).serveProcesses(processes);
   return (await import("./node.ts")).serveNode;

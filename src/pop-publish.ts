@@ -117,10 +117,11 @@ export class Publisher {
       endpoints: groups.map((group, index) => cardOf(group, index, table)),
       revision: 0,
     };
+    // Also where it reads as before: an endpoint at another URL is another record.
+    this.groups = groups;
     const text = JSON.stringify(card);
     if (text === this.cardText) return false;
     this.cardText = text;
-    this.groups = groups;
     this.card = { ...card, revision: (this.card?.revision ?? 0) + 1 };
     this.parts.fleet.publishCard(this.card);
     return true;
@@ -138,10 +139,13 @@ export class Publisher {
     };
     see(url);
     see(this.parts.draining());
-    for (const { row, spec, models } of this.parts.table.own()) {
-      see(spec);
-      see(models);
-      see(row * 0x100 + ((c.tier[row] as number) << 4) + (c.admission[row] as number));
+    for (const record of this.parts.table.own()) {
+      const { row } = record;
+      see(record);
+      see(record.spec);
+      see(record.models);
+      see(c.tier[row]);
+      see(c.admission[row]);
       see(c.capabilities[row]);
       see(c.contextTokens[row]);
     }
@@ -151,7 +155,6 @@ export class Publisher {
   }
 
   private loadOf(group: Group, nowMs: Millis): EndpointLoad {
-    if (group.length === 1) return this.loadOfOne(group[0] as EndpointRecord, nowMs);
     const c = this.parts.table.columns;
     const able = group.filter(({ row }) => c.down[row] === 0);
     // Of several the mean: each request runs at one of them, at the speed of one.
@@ -165,19 +168,6 @@ export class Publisher {
       kvUsage: mean(({ row }) => c.kvUsage[row] as number),
       prefillRate: mean(({ row }) => c.prefillRate[row] as number),
       itlMs: mean(({ itlMs }) => itlMs),
-    };
-  }
-
-  private loadOfOne(record: EndpointRecord, nowMs: Millis): EndpointLoad {
-    const c = this.parts.table.columns;
-    const { row, itlMs } = record;
-    return {
-      up: c.down[row] === 0,
-      queuedTokens: this.backlog(row, nowMs),
-      inFlight: runningAt(record, c.inFlight[row] as number),
-      kvUsage: c.kvUsage[row] as number,
-      prefillRate: c.prefillRate[row] as number,
-      itlMs,
     };
   }
 

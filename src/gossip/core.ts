@@ -91,10 +91,10 @@ export class GossipCore {
 
   /** Bytes are read before it returns and not kept. */
   onFrame(id: LinkId, bytes: Uint8Array, nowMs: Millis): Effect[] {
-    this.begin(nowMs);
-    const link = this.links.get(id);
-    if (link !== undefined) this.takeBytes(link, bytes, nowMs);
-    return this.context.drain();
+    return this.run(nowMs, () => {
+      const link = this.links.get(id);
+      if (link !== undefined) this.takeBytes(link, bytes, nowMs);
+    });
   }
 
   onTimer(id: TimerId, nowMs: Millis): Effect[] {
@@ -177,14 +177,10 @@ export class GossipCore {
   }
 
   private run(nowMs: Millis, input: () => void): Effect[] {
-    this.begin(nowMs);
-    input();
-    return this.context.drain();
-  }
-
-  private begin(nowMs: Millis): void {
     this.context.nowMs = Math.max(nowMs, this.context.nowMs);
     this.health.notice();
+    input();
+    return this.context.drain();
   }
 
   private takeBytes(link: Link, bytes: Uint8Array, nowMs: Millis): void {
@@ -218,13 +214,13 @@ export class GossipCore {
   private review(): void {
     this.health.review();
     if (this.members.self.claim.left) return;
-    const linked = this.topology.review();
+    this.topology.review();
     for (let i = 0; i < MAX_PARTINGS; i++) {
       const surplus = this.topology.surplus();
       if (surplus === undefined) break;
       this.gate.part(surplus, "surplus", SURPLUS_MS);
     }
-    this.topology.askRelays(linked);
+    this.topology.askRelays();
     for (const nid of this.prefixes.followed) {
       const member = this.members.byNid.get(nid);
       const linked = this.gate.linkTo(nid) !== undefined;

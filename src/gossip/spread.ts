@@ -54,6 +54,7 @@ export class Spread {
     this.context.emit({ kind: "timer", id, atMs });
   }
 
+  /** Not deleted: a Map of which things are deleted has to be made anew. */
   fired(id: TimerId): void {
     this.timers.set(id, Number.POSITIVE_INFINITY);
   }

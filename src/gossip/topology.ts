@@ -110,8 +110,8 @@ export class Topology {
     member.dialAtMs = this.context.nowMs + retryAfterMs;
   }
 
-  /** Dials what is missing. @returns ids of peers with a link, open or on its way */
-  review(): ReadonlySet<string> {
+  /** Dials what is missing. */
+  review(): void {
     const { nowMs } = this.context;
     for (const [address, { startedMs }] of this.dials) {
       if (nowMs - startedMs > DIAL_TIMEOUT_MS) this.ended(address, false);
@@ -122,7 +122,6 @@ export class Topology {
     if (this.isLeaf) this.dialSome(linked, LEAF_LINKS);
     else if (this.meshed) this.dialAll(linked);
     else this.dialOverlay(linked);
-    return linked;
   }
 
   /** Opens a link to a member for its prefixes, unless one is there. */
@@ -150,8 +149,9 @@ export class Topology {
   }
 
   /** Tells each neighbour whose load reports we want from it. */
-  askRelays(linked: ReadonlySet<string>): void {
+  askRelays(): void {
     const all = !this.meshed || this.isLeaf;
+    const linked = this.linked();
     const missing: string[] = [];
     if (!all) {
       for (const member of this.members.others()) {

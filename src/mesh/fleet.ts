@@ -33,8 +33,6 @@ interface Known {
   pop: FleetPop;
   /** Of the card, as its author counts; the pop's own is made unique over restarts. */
   revision: number;
-  /** A load of it came since the last `settle`. */
-  unsettled: boolean;
 }
 
 export class GossipFleet implements Fleet {
@@ -42,8 +40,8 @@ export class GossipFleet implements Fleet {
   private readonly known = new Map<Nid, Known>();
   private readonly digests = new Digests();
   private readonly follows = new Map<Nid, () => void>();
-  /** Whose load came since then. A list: a Set that is emptied has to be made anew. */
-  private readonly unsettled: Nid[] = [];
+  /** Whose load came since the last `settle`. */
+  private readonly unsettled = new Set<Nid>();
   private listener: FleetListener | undefined;
   private bus: FleetBus | undefined;
   private card: PopCard | undefined;
@@ -102,11 +100,9 @@ export class GossipFleet implements Fleet {
     if (!this.left) this.bus?.awake();
     for (const nid of this.unsettled) {
       const known = this.known.get(nid);
-      if (known === undefined) continue;
-      known.unsettled = false;
-      if (this.takeLoad(nid, known)) this.listener?.onLoad(known.pop);
+      if (known !== undefined && this.takeLoad(nid, known)) this.listener?.onLoad(known.pop);
     }
-    this.unsettled.length = 0;
+    this.unsettled.clear();
   }
 
   *pops(): Iterable<FleetPop> {
@@ -157,7 +153,8 @@ export class GossipFleet implements Fleet {
         if (pageOf(event.key) !== undefined) this.takeCard(event.nid);
         return;
       case "hot":
-        return this.takeHot(event.nid);
+        this.unsettled.add(event.nid);
+        return;
       case "member":
         return this.takeMember(event.nid);
       case "routable":
@@ -191,18 +188,11 @@ export class GossipFleet implements Fleet {
     // A restarted PoP counts its cards from one again.
     const unique = (member.epoch % 2 ** 32) * 0x10000 + (revision % 0x10000);
     const pop = { ...popOf(member), card: { ...card, url, revision: unique } };
-    const known = { pop, revision, unsettled: this.known.get(nid)?.unsettled ?? false };
+    const known = { pop, revision };
     this.known.set(nid, known);
     this.takeLoad(nid, known);
     this.notify(nid);
     this.replayDigest(nid);
-  }
-
-  private takeHot(nid: Nid): void {
-    const known = this.known.get(nid);
-    if (known === undefined || known.unsettled) return;
-    known.unsettled = true;
-    this.unsettled.push(nid);
   }
 
   /** The last report as the pop's load, when it follows the card that we have. */

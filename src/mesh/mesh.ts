@@ -194,7 +194,7 @@ export class Mesh implements LinkListener {
     const { buffered } = link;
     this.core.onBuffered(link.id, buffered);
     if (buffered > 0) this.backlogged.add(link);
-    else if (this.backlogged.size > 0) this.backlogged.delete(link);
+    else this.backlogged.delete(link);
   }
 
   private dial(address: string): void {

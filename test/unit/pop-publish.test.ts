@@ -73,6 +73,20 @@ describe("the card", () => {
     expect(fleet.loads.at(-1)?.revision).toBe(3);
   });
 
+  test("an endpoint that is another by its URL reads the same, and its load is its own", () => {
+    const { publisher, fleet, config, table, c, add } = setUp(1);
+    publisher.announce("http://127.0.0.1:1");
+    publisher.tick(0);
+    // The old one still runs a request, so the new one has another row.
+    c.inFlight[0] = 1;
+    table.remove("e0");
+    const row = add({ ...config.endpoints[0], url: "http://127.0.0.1:2" } as EndpointSpec);
+    c.inFlight[row] = 3;
+    publisher.tick(100);
+    expect(fleet.cards).toHaveLength(1);
+    expect(fleet.loads.at(-1)?.endpoints).toMatchObject([{ inFlight: 3 }]);
+  });
+
   test("names no endpoint of another PoP", () => {
     const { publisher, fleet, add, config } = setUp(1);
     add({ ...(config.endpoints[0] as EndpointSpec), id: "oregon/x" }, "oregon");

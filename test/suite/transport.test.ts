@@ -1,13 +1,19 @@
 import { FetchTransport } from "../../edge/transport-fetch.ts";
 import { UndiciTransport } from "../../edge/transport-undici.ts";
+import { TcpTransport } from "../../edge/transport-tcp.ts";
+import { connectNet } from "./tcp-net.ts";
 import { transportFailureSuite } from "./transport.failures.suite.ts";
 import { transportSuite } from "./transport.suite.ts";
 
 const undici = () => new UndiciTransport();
+const tcp = () => new TcpTransport(connectNet);
 const fetching = () => new FetchTransport();
 
 transportSuite("undici", undici);
 transportFailureSuite("undici", undici);
+
+transportSuite("tcp", tcp);
+transportFailureSuite("tcp", tcp);
 
 transportSuite("fetch", fetching);
 transportFailureSuite("fetch", fetching, {

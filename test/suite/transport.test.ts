@@ -4,6 +4,7 @@ import { TcpTransport } from "../../edge/transport-tcp.ts";
 import { connectNet } from "./tcp-net.ts";
 import { transportFailureSuite } from "./transport.failures.suite.ts";
 import { transportSuite } from "./transport.suite.ts";
+import { transportWireSuite } from "./transport.wire.suite.ts";
 
 const undici = () => new UndiciTransport();
 const tcp = () => new TcpTransport(connectNet);
@@ -11,9 +12,11 @@ const fetching = () => new FetchTransport();
 
 transportSuite("undici", undici);
 transportFailureSuite("undici", undici);
+transportWireSuite("undici", undici);
 
 transportSuite("tcp", tcp);
 transportFailureSuite("tcp", tcp);
+transportWireSuite("tcp", tcp);
 
 transportSuite("fetch", fetching);
 transportFailureSuite("fetch", fetching, {
@@ -21,3 +24,4 @@ transportFailureSuite("fetch", fetching, {
   sockets: "the platform owns the connections",
   handlerFailure: "fetch reports our own exceptions and the network's alike",
 });
+transportWireSuite("fetch", fetching, { sockets: "the platform owns the connections" });

@@ -5,7 +5,10 @@
  * There is no queue here: the grid decides who waits, so a full lane says so at once.
  */
 import type { Socket } from "node:net";
-import { buildConnector, Client, errors } from "undici";
+import type { buildConnector } from "undici";
+import connectorFor from "undici/lib/core/connect.js";
+import errors from "undici/lib/core/errors.js";
+import Client from "undici/lib/dispatcher/client.js";
 import { GridError } from "../src/grid/errors.ts";
 
 export interface LaneOptions {
@@ -46,7 +49,7 @@ export class Lane {
     this.origin = origin;
     this.options = options;
     const trust = options.ca === undefined ? {} : { ca: options.ca };
-    this.connector = buildConnector({ allowH2: false, timeout: 0, ...trust });
+    this.connector = connectorFor({ allowH2: false, timeout: 0, ...trust });
   }
 
   /** True when the next `take` gives a connection that has carried a request. */

@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -12,6 +13,27 @@ const TIMED = [
 // They need packages of their own: npm run test:sdk.
 const EXCLUDED = ["**/node_modules/**", "test/sdk/**"];
 
+/**
+ * They begin first, also in a new clone, where no run has told the runner what takes long: none of
+ * them is left to one worker at the end. Those that compute stand between those that wait.
+ */
+const LONGEST = [
+  ...["sim/goals", "runtime/conformance", "runtime/cli", "sim/overlay", "runtime/kv-events"],
+  ...["unit/kernel/reproducible", "runtime/responses-socket", "sim/programs", "runtime/failover"],
+  ...["prop/kernel", "runtime/handover-doors", "suite/fleet-bus", "tidy", "suite/transport"],
+  ...["runtime/processes", "runtime/smoke", "runtime/package", "sim/fuzz", "runtime/tls"],
+].map((name) => `${root}test/${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.indexOf(moduleId);
+      return at < 0 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
+
 // The runner's own report is what .ci/run counts.
 export default defineConfig({
   test: {
@@ -24,6 +46,7 @@ export default defineConfig({
     // A machine that others use is slow, not wrong: what must be quick is held to it by its test.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
     pool: "forks",
     // No test changes a module for others, and every file's own process costs a third of the time.
     isolate: false,

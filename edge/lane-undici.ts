@@ -1,6 +1,9 @@
 /** Connections on undici: clients of one connection each. */
 import type { Socket } from "node:net";
-import { buildConnector, Client, errors } from "undici";
+import type { buildConnector } from "undici";
+import connectorFor from "undici/lib/core/connect.js";
+import errors from "undici/lib/core/errors.js";
+import Client from "undici/lib/dispatcher/client.js";
 import { Lane, type LaneOptions } from "./lane.ts";
 
 export interface UndiciLaneOptions extends LaneOptions {
@@ -27,7 +30,7 @@ export class UndiciLane extends Lane<Carrier> {
     super(origin, options);
     this.keepAliveMs = options.keepAliveMs;
     const trust = options.ca === undefined ? {} : { ca: options.ca };
-    this.connector = buildConnector({ allowH2: false, timeout: 0, ...trust });
+    this.connector = connectorFor({ allowH2: false, timeout: 0, ...trust });
   }
 
   protected override make(): Carrier {

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { emptyRound, measure, PHASES } from "./measure.ts";
+import { emptyRound, measure, PHASES, warmUp } from "./measure.ts";
 import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
 import { compareProcesses, processReport } from "./processes.ts";
 import { machineReport, personReport, type Results } from "./report.ts";
@@ -18,12 +18,7 @@ async function runRounds(
   upstream: string,
 ): Promise<Results[]> {
   const all = targets.map((target): Results => ({ target, rounds: [] }));
-  // Unmeasured: pools fill, and a just-in-time compiler takes tens of thousands of requests.
-  const warmUp = { ...options, durationS: 3 };
-  for (const { target } of options.smoke ? [] : all) {
-    await measure("plain", target, warmUp, upstream, emptyRound());
-    await measure("stream", target, warmUp, upstream, emptyRound());
-  }
+  for (const { target } of options.smoke ? [] : all) await warmUp(target, options);
   for (let round = 0; round < options.rounds; round++) {
     for (const results of all) results.rounds.push(emptyRound());
     for (const phase of PHASES) {

@@ -18,7 +18,7 @@ export interface ServedPop {
   url: string;
   pop: Pop;
   reload(config: PopConfig): { changed: string[]; needsRestart: string[] };
-  /** Takes nothing new, waits for running requests (at most timeouts.drainMs). */
+  /** Says that it leaves, then takes nothing new and waits for what runs, as `Pop.drain` does. */
   drain(): Promise<void>;
   close(): Promise<void>;
 }

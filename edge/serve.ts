@@ -1,7 +1,8 @@
 /**
  * `gridpoint serve`: one PoP from a config file, for as long as the process lives. SIGHUP or a
  * changed file reloads; a bad file is named in the log and the last good config stays. SIGTERM or
- * SIGINT drains: no new work, running streams end within `timeouts.drainMs`; a second one exits.
+ * SIGINT drains: after `timeouts.drainNoticeMs` no new work, running streams end within
+ * `timeouts.drainMs`; a second one exits.
  */
 import { dirname } from "node:path";
 import type { PopConfig } from "../src/config.ts";
@@ -9,7 +10,7 @@ import type { Log } from "../src/grid/effects.ts";
 import { checkFile, printProblems } from "./cli-check.ts";
 import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
 import { type LoadedConfig, loadConfig, problemText, watchConfig } from "./config-file.ts";
-import { createLog } from "./log.ts";
+import { createLog, outliveOutput } from "./log.ts";
 import { IdentityError } from "./identity.ts";
 import { memberNumber, memberStop } from "./process-messages.ts";
 import type { Serve, ServedPop } from "./assemble.ts";
@@ -45,6 +46,7 @@ export async function runServe(args: string[]): Promise<number> {
   }
   if (line.flag("check")) return await checkFile(file, false);
   raiseBunLimit();
+  outliveOutput();
   const loaded = await loadConfig(file, process.env);
   if (!loaded.ok) {
     printProblems(loaded);
@@ -99,7 +101,8 @@ async function serve(
   await (member ? memberStop() : stopSignal(log));
   watcher.close();
   process.off("SIGHUP", hangup);
-  await drainAndClose(server, config.timeouts.drainMs, log);
+  const { drainNoticeMs, drainMs } = config.timeouts;
+  await drainAndClose(server, drainNoticeMs + drainMs, log);
   return 0;
 }
 
@@ -204,11 +207,11 @@ export function stopSignal(log: Log): Promise<void> {
   });
 }
 
-/** Running streams get `drainMs`; what is left then is cut. */
-export async function drainAndClose(server: ServedPop, drainMs: number, log: Log): Promise<void> {
+/** Running streams get so long in all; what is left then is cut. */
+export async function drainAndClose(server: ServedPop, mostMs: number, log: Log): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeUp = new Promise<"cut">((resolve) => {
-    timer = setTimeout(resolve, drainMs, "cut");
+    timer = setTimeout(resolve, mostMs, "cut");
   });
   const outcome = await Promise.race([server.drain().then(() => "drained" as const), timeUp]);
   clearTimeout(timer);

@@ -65,6 +65,7 @@ export interface PopConfig {
     idleMs: number;
     totalMs: number;
     keepAliveCommentMs: number;
+    drainNoticeMs: number;
     drainMs: number;
   };
   sockets: SocketsConfig;
@@ -173,7 +174,10 @@ const Timeouts = knob.sectionOr({
   totalMs: knob.count("ms", 1, 24 * HOUR, 30 * MINUTE),
   // SSE comments while nothing comes; most load balancers cut at 30 to 60 s. 0 = none.
   keepAliveCommentMs: knob.count("ms", 0, HOUR, 15 * SECOND),
-  // After SIGTERM running streams may end; below the 30 s that Kubernetes waits by default.
+  // After SIGTERM it goes on serving so long while /readyz says 503, until balancers have seen it:
+  // two of their checks, or new requests meet a closed port. 0 = none, for a PoP without balancer.
+  drainNoticeMs: knob.count("ms", 0, HOUR, 0),
+  // After that running streams may end; below the 30 s that Kubernetes waits by default.
   drainMs: knob.count("ms", 0, 24 * HOUR, 30 * SECOND),
 });
 

@@ -66,7 +66,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
   readonly aliases: Aliases;
-  /** It shuts down: nothing new enters. */
+  /** It shuts down, and says so; what comes all the same is served until `draining`. */
+  leaving = false;
+  /** Nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
   standby = false;

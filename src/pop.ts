@@ -66,7 +66,10 @@ export interface Pop {
   reload(config: PopConfig): ReloadReport;
   /** Where its door can be reached, once it listens: told to the other PoPs. */
   announce(url: string): void;
-  /** Takes nothing new and resolves when nothing runs any more, or after `timeouts.drainMs`. */
+  /**
+   * Says that it leaves; after `timeouts.drainNoticeMs` takes nothing new, and resolves when
+   * nothing runs any more, or after `timeouts.drainMs`.
+   */
   drain(): Promise<void>;
   close(): Promise<void>;
   state(): unknown;
@@ -201,10 +204,13 @@ class RunningPop implements Pop {
   }
 
   async drain(): Promise<void> {
+    const { drainNoticeMs, drainMs } = this.config.timeouts;
+    this.stages.leaving = true;
+    this.publisher?.tick(this.runtime.clock());
+    if (drainNoticeMs > 0) await new Promise((resolve) => setTimeout(resolve, drainNoticeMs));
     this.stages.draining = true;
     this.sockets.drain(true);
-    this.publisher?.tick(this.runtime.clock());
-    const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
+    const untilMs = this.runtime.clock() + drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
       if (this.runtime.clock() >= untilMs) return;
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -212,6 +218,7 @@ class RunningPop implements Pop {
   }
 
   async close(): Promise<void> {
+    this.stages.leaving = true;
     this.stages.draining = true;
     this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
     clearInterval(this.timer);
@@ -242,7 +249,7 @@ class RunningPop implements Pop {
   private join(fleet: Fleet | undefined): Publisher | undefined {
     if (fleet === undefined) return undefined;
     const { config, kernel, table, stages } = this;
-    const draining = () => stages.draining || stages.standby;
+    const draining = () => stages.leaving || stages.standby;
     return new Publisher({ config, fleet, kernel, table, queue: stages.queue, draining });
   }
 

@@ -255,7 +255,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   refuse(task: Task, decision: Decision): GridError {
     if (this.standby) return new GridError("draining", DRAINING, { retryAfterS: this.retryAfter });
-    return refuse(task, decision, this.retryAfter);
+    const rest = this.health.restOf(this.parts.roster.models.rowsOf(task.model), this.clock());
+    return refuse(task, decision, this.retryAfter, rest);
   }
 
   declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
@@ -331,11 +332,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
     // A connection that went stale while idle says nothing of the engine's health.
     if (error.retry === "same" || error.source === "client")
       return this.health.abandoned(flight.row, this.clock());
-    this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
+    this.health.failed(flight.row, error, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
       if (row !== flight.row && UNREACHABLE.includes(error.code)) {
-        this.health.failed(row, error.code, error.retryAfterS, this.clock());
+        this.health.failed(row, error, this.clock());
       }
     }
     this.parts.roster.nudge(flight.row);

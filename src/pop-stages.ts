@@ -22,7 +22,7 @@ import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
-import { RequestIds } from "./pop-ids.ts";
+import type { RequestIds } from "./pop-ids.ts";
 import type { KvWatch } from "./pop-kv.ts";
 import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
@@ -55,6 +55,7 @@ export interface PopParts {
   estimator: TokenEstimator;
   metrics: PopMetrics;
   kv: KvWatch;
+  ids: RequestIds;
 }
 
 const TIER_CEILING = 2;
@@ -88,7 +89,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       parts.books ?? parts.kernel,
       parts.books ?? parts.sessions,
     );
-    this.ids = new RequestIds(parts.rng);
+    this.ids = parts.ids;
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, parts.config.limits);
@@ -119,14 +120,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
     const id = this.requestId(exchange.headers);
-    this.ids.refuseLoop(exchange.headers, () => this.attempts.all(), this.parts.log);
-    const { standby } = this;
-    return readTask(this.parts, route, bytes, exchange, {
-      id,
-      caller,
-      nowMs: this.clock(),
-      standby,
-    });
+    const via = this.ids.passed(exchange.headers, id);
+    const context = { id, caller, nowMs: this.clock(), standby: this.standby, via };
+    return readTask(this.parts, route, bytes, exchange, context);
   }
 
   requestId(headers: Headers): string {

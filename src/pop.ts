@@ -22,6 +22,7 @@ import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
 import { heldHere, PeersHeld } from "./pop-held.ts";
+import { RequestIds } from "./pop-ids.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -137,6 +138,8 @@ class RunningPop implements Pop {
     this.responses = new ResponseStore({ ...config.responses, clock });
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, counters: metrics } = this;
+    const ids = new RequestIds(rng, log, runtime.processes?.run);
+    const { via } = ids;
     const shared = { config, clock, rng, log, transport, kernel, table };
     const rows = {
       onPhase: (row) => this.phaseSaid(row),
@@ -155,14 +158,14 @@ class RunningPop implements Pop {
     });
     const { kv } = this;
     const { connectMs } = timeouts;
-    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs });
+    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs, via });
     const { roster } = this;
-    this.peers = new PeerRoster({ ...shared, ...rows, roster });
+    this.peers = new PeerRoster({ ...shared, ...rows, roster, via });
     const estimator = new TokenEstimator();
     const publisher = () => this.publisher;
     this.books = this.keepBooks(runtime.processes);
     const { books, peers } = this;
-    const known = { roster, peers, publisher, sessions, books, estimator, metrics, kv };
+    const known = { roster, peers, publisher, sessions, books, estimator, metrics, kv, ids };
     const parts = { ...shared, ...known };
     this.stages = new PopStages(parts);
     this.publisher = this.join(runtime.fleet);

@@ -43,6 +43,7 @@ export async function serveNode(config: PopConfig, effects: Effects): Promise<Se
   }
   let isAsked = false;
   const renewal = place.tls && pair && renewTls(server as never, place.tls, folder, pair, log);
+  if (renewal) assembled.expiries.push(renewal.expiry);
   return {
     url: assembled.listening(localUrl(place, (server.address() as AddressInfo).port)),
     pop,

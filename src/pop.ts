@@ -17,6 +17,7 @@ import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
 import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
+import type { Millis } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
@@ -52,6 +53,8 @@ export interface Runtime {
   fleet?: Fleet | undefined;
   /** Other processes that are this PoP, too. */
   processes?: ProcessPort | undefined;
+  /** The certificates that it shows, with when they run out, in Unix milliseconds. */
+  certificates?(): readonly { name: string; notAfterMs: Millis }[];
 }
 
 export interface ReloadReport {
@@ -313,6 +316,8 @@ class RunningPop implements Pop {
     return {
       sockets: () => SOCKET_DOORS.map((door) => ({ door, ...this.sockets.count(door) })),
       held: () => ({ responses: this.responses.size, bytes: this.responses.bytes }),
+      pops: () => this.peers.pops.states(),
+      certificates: () => this.runtime.certificates?.() ?? [],
     };
   }
 

@@ -91,7 +91,7 @@ async function serve(
     warnOfOpenDoors(config, log);
   }
   const watcher = watchConfig(file, process.env, loaded.hash, (changed) => {
-    const next = reload(server, changed, override, log);
+    const next = reload(server, changed, override, config, log);
     if (next === undefined) return;
     config = next;
     write = createLog(next.log);
@@ -168,6 +168,7 @@ function reload(
   server: ServedPop,
   loaded: LoadedConfig,
   override: ListenOverride,
+  before: PopConfig,
   log: Log,
 ): PopConfig | undefined {
   if (!loaded.ok) {
@@ -177,6 +178,12 @@ function reload(
     return undefined;
   }
   const config = withListen(loaded.config, override);
+  const opened = openedDoors(before, config);
+  if (opened.length > 0) {
+    const hint = "old config stays; what was closed is opened to all by a restart only";
+    log("error", "reload-refused", { gone: opened.join(","), hint });
+    return undefined;
+  }
   try {
     const { changed, needsRestart } = server.reload(config);
     log("info", "reloaded", { changed: changed.join(",") || "nothing" });
@@ -186,6 +193,15 @@ function reload(
     log("error", "reload-failed", { message: (error as Error).message, hint: "old config stays" });
     return undefined;
   }
+}
+
+/** Lists of keys that are gone: half a file is a config, too, and would let everybody in. */
+function openedDoors(before: PopConfig, after: PopConfig): string[] {
+  const lists = ["keys", "adminKeys"] as const;
+  const gone = lists.filter(
+    (list) => before.auth[list].length > 0 && after.auth[list].length === 0,
+  );
+  return gone.map((list) => `auth.${list}`);
 }
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;

@@ -203,6 +203,7 @@ class RunningPop implements Pop {
     );
     this.config = next;
     this.auth.configure(next.auth);
+    if (sections.includes("auth")) void this.sockets.recheck((given) => this.auth.caller(given));
     this.gate.configure(next);
     this.kernel.setWeights(next.weights);
     this.stages.configure(next);

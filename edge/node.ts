@@ -31,7 +31,7 @@ export async function serveNode(config: PopConfig, effects: Effects): Promise<Se
   const pair = place.tls && loadTlsPair(place.tls, folder);
   const assembled = assemblePop(config, effects, nodeWays(config, effects));
   const { pop, gossip } = assembled;
-  const server = makeServer(config, pair);
+  const server = makeServer(config, pair, log);
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
   const link = effects.link ?? (gossip && linkPath(gossip));
   const upgrades = new NodeUpgrades(server, link, (exchange) => enter(pop, exchange));

@@ -4,6 +4,7 @@
  * SIGINT drains: after `timeouts.drainNoticeMs` no new work, running streams end within
  * `timeouts.drainMs`; a second one exits.
  */
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { PopConfig } from "../src/config.ts";
 import type { Log } from "../src/grid/effects.ts";
@@ -89,6 +90,7 @@ async function serve(
   if (!member) {
     process.stdout.write(`gridpoint listening on ${server.url}\n`);
     warnOfOpenDoors(config, log);
+    warnOfFileLimit(config, log);
   }
   const watcher = watchConfig(file, process.env, loaded.hash, (changed) => {
     const next = reload(server, changed, override, config, log);
@@ -162,6 +164,24 @@ function warnOfOpenDoors({ auth, listen, endpoints }: PopConfig, log: Log): void
     log("warn", "open-door", { host: listen.host, hint: "no auth.keys: anybody may use it" });
   }
   if (endpoints.length === 0) log("warn", "no-endpoints", { hint: "/readyz answers 503" });
+}
+
+/** Above the limit Node takes connections and closes them, and polls of engines fail. */
+function warnOfFileLimit({ limits }: PopConfig, log: Log): void {
+  const most = openFilesMost();
+  if (most >= 2 * limits.connections) return;
+  const hint = "a request takes two files: raise ulimit -n (LimitNOFILE) or lower the other";
+  log("warn", "file-limit", { openFiles: most, "limits.connections": limits.connections, hint });
+}
+
+/** Infinity where the system does not tell. */
+function openFilesMost(): number {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+    return Number(line?.[1] ?? Number.POSITIVE_INFINITY);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 function reload(

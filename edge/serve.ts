@@ -166,11 +166,14 @@ function warnOfOpenDoors({ auth, listen, endpoints }: PopConfig, log: Log): void
   if (endpoints.length === 0) log("warn", "no-endpoints", { hint: "/readyz answers 503" });
 }
 
+/** For connections to engines, gossip, and what the process has open itself. */
+const OWN_FILES = 1_024;
+
 /** Above the limit Node takes connections and closes them, and polls of engines fail. */
 function warnOfFileLimit({ limits }: PopConfig, log: Log): void {
   const most = openFilesMost();
-  if (most >= 2 * limits.connections) return;
-  const hint = "a request takes two files: raise ulimit -n (LimitNOFILE) or lower the other";
+  if (most >= limits.connections + OWN_FILES) return;
+  const hint = "clients could take all: raise ulimit -n (LimitNOFILE) or lower the other";
   log("warn", "file-limit", { openFiles: most, "limits.connections": limits.connections, hint });
 }
 

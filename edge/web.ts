@@ -24,6 +24,8 @@ export interface WebPeer {
   heartbeatMs?: number;
   /** For a runtime that has no bound of its own for headers. */
   headerBytesMax?: number;
+  /** The PoP leaves: the client is told to end the connection with this answer. */
+  leaving?: boolean;
   /** The body of a streamed answer; default: the standard's. */
   makeBody?(writer: BodyWriter): AnswerBody;
 }
@@ -32,6 +34,7 @@ export interface WebPeer {
 export interface WebHost {
   answer(exchange: WebExchange): Promise<Response>;
   gossip: LocalFleet | undefined;
+  leaving?: boolean;
 }
 
 /** Hono holds a marker; the answer is the Exchange's. */
@@ -163,7 +166,7 @@ export class WebExchange implements Exchange, BodyWriter {
     if (this.closed || this.headSent) return;
     this.headSent = true;
     this.status = status;
-    this.answerHeaders = headers;
+    this.answerHeaders = this.peer.leaving ? { ...headers, connection: "close" } : headers;
     // A head alone goes out, too, unless the answer is already whole.
     queueMicrotask(() => {
       if (!this.closed) this.stream();

@@ -16,7 +16,7 @@ const LINGER_MS = 1_000;
 const KEPT = `timeout=${KEEP_ALIVE_MS / 1_000}`;
 /** Up to here bytes are written as text of one byte per character, which Node writes as quickly. */
 const TEXT_BYTES_MAX = 8 * 1024;
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 const LAST_CHUNK = "0\r\n\r\n";
 
 export class NodeExchange implements Exchange, Corked {
@@ -75,10 +75,22 @@ export class NodeExchange implements Exchange, Corked {
       if (!incoming.complete || incoming.destroyed) {
         return this.collect(limitBytes, timeoutMs, resolve, reject);
       }
-      const whole = (incoming.read() as Buffer | null) ?? NOTHING;
+      const first = (incoming.read() as Buffer | null) ?? NOTHING;
+      const whole = first.byteLength === promised ? first : this.withRest(first);
       if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
       else resolve(whole);
     });
+  }
+
+  /** `read` gives one piece at a time: 64 KiB, or a chunk. All of them are here. */
+  private withRest(first: Buffer): Uint8Array {
+    const pieces = [first];
+    for (;;) {
+      const next = this.incoming.read() as Buffer | null;
+      if (next === null) break;
+      pieces.push(next);
+    }
+    return pieces.length === 1 ? first : Buffer.concat(pieces);
   }
 
   private collect(

@@ -16,6 +16,7 @@ let port: number;
 /** Says the body back in two chunks, the second with the end. */
 async function echo(exchange: NodeExchange): Promise<void> {
   try {
+    if (exchange.path === "/late") return await count(exchange);
     const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS);
     exchange.head(200, { "content-type": "text/plain" });
     exchange.write(body);
@@ -25,6 +26,14 @@ async function echo(exchange: NodeExchange): Promise<void> {
     exchange.head(400, { "content-length": "0", "x-code": (error as GridError).code });
     exchange.end();
   }
+}
+
+/** Asks for the body when all of it has come. */
+async function count(exchange: NodeExchange): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const { byteLength } = await exchange.body(1_000_000, TIMEOUT_MS);
+  exchange.head(200, { "content-type": "text/plain" });
+  exchange.end(bytes(`length ${byteLength}`));
 }
 
 beforeAll(async () => {
@@ -65,6 +74,26 @@ test("a body in one piece and one in parts; the connection goes on", async () =>
   expect(bodyOf(await until("0\r\n\r\n"))).toBe("c\r\nhello world!\r\n3\r\nend\r\n0\r\n\r\n");
   socket.write(post(0, ""));
   expect(bodyOf(await until("0\r\n\r\n"))).toBe("3\r\nend\r\n0\r\n\r\n");
+  socket.destroy();
+});
+
+// All of it is there before it is asked for, in more pieces than one.
+test.each([
+  ["66 KB", [66_000], ""],
+  ["100 KB", [100_000], ""],
+  ["125 KB", [125_000], ""],
+  ["three chunks in one segment", [5, 7, 9], "chunked"],
+  ["chunks of 30 KB", [30_000, 30_000, 30_000], "chunked"],
+])("a body that waits: %s", async (_, sizes, chunked) => {
+  const pieces = sizes.map((size, n) => String(n).repeat(size));
+  const framing = chunked ? "transfer-encoding: chunked" : `content-length: ${sizes[0]}`;
+  const body = chunked
+    ? `${pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("")}0\r\n\r\n`
+    : (pieces[0] as string);
+  const { socket, until } = dial();
+  socket.write(`POST /late HTTP/1.1\r\nhost: pop\r\n${framing}\r\n\r\n${body}`);
+  const length = sizes.reduce((sum, size) => sum + size, 0);
+  expect(bodyOf(await until("0\r\n\r\n"))).toContain(`length ${length}`);
   socket.destroy();
 });
 

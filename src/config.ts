@@ -43,6 +43,7 @@ export interface PopConfig {
   };
   limits: {
     bodyBytes: number;
+    bodiesBytes: number;
     bodyTimeoutMs: number;
     headerTimeoutMs: number;
     connections: number;
@@ -130,6 +131,8 @@ const Auth = knob.sectionOr({
 const Limits = knob.sectionOr({
   // A 1M-token prompt is about 4 MiB; 32 leaves room for images. Below: 413. Above: memory.
   bodyBytes: knob.count("bytes", KIB, KIB * MIB, 32 * MIB),
+  // All that are read or run, but for small ones: beyond, 429. In each of several processes.
+  bodiesBytes: knob.count("bytes", KIB, 1024 * KIB * MIB, KIB * MIB),
   // A body that drips in holds memory: 408 when it is not whole by then.
   bodyTimeoutMs: knob.count("ms", 1, HOUR, 30 * SECOND),
   headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),

@@ -3,6 +3,7 @@
  * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
  */
 import { admit, refuse } from "./admission/admit.ts";
+import { BoundedRoom } from "./admission/body-room.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
@@ -67,6 +68,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
   readonly aliases: Aliases;
+  readonly bodyRoom = new BoundedRoom(() => this.parts.config.limits.bodiesBytes);
   /** It shuts down, and says so; what comes all the same is served until `draining`. */
   leaving = false;
   /** Nothing new enters. */

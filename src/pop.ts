@@ -338,6 +338,7 @@ class RunningPop implements Pop {
       sockets: this.sockets,
       responses: this.responses,
       abroad: this.heldAbroad(),
+      bodyRoom: this.stages.bodyRoom,
       limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),
@@ -375,7 +376,7 @@ class RunningPop implements Pop {
   /** The candidate table of a request that is not forwarded: every term, every exclusion. */
   private async explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown> {
     const { bodyBytes, bodyTimeoutMs } = this.config.limits;
-    const bytes = await exchange.body(bodyBytes, bodyTimeoutMs);
+    const bytes = await exchange.body(bodyBytes, bodyTimeoutMs, this.stages.bodyRoom);
     const task = this.stages.read(route, bytes, exchange, caller);
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);

@@ -4,10 +4,14 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { NodeExchange } from "../../edge/node-exchange.ts";
+import { BoundedRoom } from "../../src/admission/body-room.ts";
 import type { GridError } from "../../src/grid/errors.ts";
+import { eventually } from "./pop-process.ts";
 
 const LIMIT_BYTES = 100;
 const TIMEOUT_MS = 300;
+/** For bodies that come in pieces: one and a half of the longest. */
+const room = new BoundedRoom(() => 150);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 let server: Server;
@@ -17,7 +21,7 @@ let port: number;
 async function echo(exchange: NodeExchange): Promise<void> {
   try {
     if (exchange.path === "/late") return await count(exchange);
-    const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS);
+    const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS, room);
     exchange.head(200, { "content-type": "text/plain" });
     exchange.write(body);
     exchange.write(new Uint8Array(0));
@@ -121,4 +125,25 @@ test.each([
   socket.write(request);
   expect(await until("\r\n\r\n")).toContain(`x-code: ${code}`);
   socket.destroy();
+});
+
+test("bodies that drip take room together, and give it back however they end", async () => {
+  const [first, second, third] = [dial(), dial(), dial()];
+  first.socket.write(post(90, "x"));
+  await eventually("it is read", () => room.bytes === 1);
+  first.socket.write("x".repeat(79));
+  await eventually("it is read", () => room.bytes === 80);
+  second.socket.write(post(90, "y"));
+  await eventually("both are", () => room.bytes === 81);
+  second.socket.write("y".repeat(79));
+  expect(await second.until("\r\n\r\n")).toContain("x-code: saturated");
+  await eventually("the second's is free", () => room.bytes === 80);
+  first.socket.write("x".repeat(10));
+  await first.until("0\r\n\r\n");
+  await eventually("the first's, too", () => room.bytes === 0);
+  third.socket.write(post(90, "z"));
+  await eventually("it is read", () => room.bytes === 1);
+  third.socket.destroy();
+  await eventually("who left holds none", () => room.bytes === 0);
+  for (const { socket } of [first, second]) socket.destroy();
 });

@@ -17,8 +17,11 @@ import { atTurnsEnd, turnsDone } from "./turn.ts";
 const LISTEN_MS = 20;
 /** Where it has: for requests that are on the way, which are refused with an answer. */
 const LAST_ANSWERS_MS = 250;
-/** The answer of a route is written by its Exchange; Hono wants something to hold. */
-const SENT = new Response(null);
+/**
+ * The answer of a route is written by its Exchange; Hono wants something to hold, and looks at none
+ * of it. A real Response would load Node's own copy of undici (node-http.ts).
+ */
+const SENT = {} as Response;
 
 /**
  * Creates the PoP and listens.

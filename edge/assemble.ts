@@ -11,6 +11,7 @@ import type { ProcessPort } from "../src/grid/processes.ts";
 import type { KernelExports } from "../src/kernel/wasm.ts";
 import { createFleet, type Dial, type LocalFleet } from "./fleet.ts";
 import { diskStore, type IdentityStore } from "./identity.ts";
+import type { Expiry } from "./expiry.ts";
 import type { UpgradePath } from "./node-upgrade.ts";
 import { bufferedRandom } from "./random.ts";
 
@@ -18,7 +19,7 @@ export interface ServedPop {
   url: string;
   pop: Pop;
   reload(config: PopConfig): { changed: string[]; needsRestart: string[] };
-  /** Takes nothing new, waits for running requests (at most timeouts.drainMs). */
+  /** Says that it leaves, then takes nothing new and waits for what runs, as `Pop.drain` does. */
   drain(): Promise<void>;
   close(): Promise<void>;
 }
@@ -54,6 +55,8 @@ export interface Ways {
 export interface AssembledPop {
   pop: Pop;
   gossip: LocalFleet | undefined;
+  /** Of the certificates that it shows; an adapter adds its own. */
+  expiries: Expiry[];
   /** It can be reached there: other PoPs are told. Returns the URL. */
   listening(url: string): string;
   close(): Promise<void>;
@@ -72,14 +75,17 @@ export function assemblePop(
       : createFleet({ pop: config.pop.id, config: config.gossip, ...shared, store, dial });
   const kernelExports = () =>
     new WebAssembly.Instance(kernelModule, {}).exports as never as KernelExports;
+  const expiries = gossip?.expiry === undefined ? [] : [gossip.expiry];
   const pop = createPop(config, {
     ...{ ...shared, transport, kernelExports, dial: tcp },
     fleet: fleet ?? (gossip && heardBy(gossip.fleet, alsoHears)),
     processes,
+    certificates: () => expiries,
   });
   return {
     pop,
     gossip,
+    expiries,
     listening: (url) => {
       gossip?.start(config.peers.url ?? url);
       pop.announce(url);

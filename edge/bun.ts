@@ -27,6 +27,7 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
   };
   const fetch = (request: Request, server: BunServer): Promise<Response> | Response => {
     const exchange = new WebExchange(request, {
+      leaving: host.leaving,
       makeBody: (writer) => new DirectBody(writer),
       remoteAddress: () => server.requestIP(request)?.address,
       takeSocket: (terms, opened) => {
@@ -63,7 +64,10 @@ export async function serveBun(config: PopConfig, effects: Effects): Promise<Ser
       pop,
       reload: (next) => pop.reload(next),
       // Listens on while it drains: a load balancer's probe must see /readyz turn to 503.
-      drain: () => pop.drain(),
+      drain: () => {
+        host.leaving = true;
+        return pop.drain();
+      },
       close: async () => {
         await assembled.close();
         await sockets.close();

@@ -70,6 +70,11 @@ export function parseConfigText(
     const message = faultText(fault, source.split("\n")[line - 1] ?? "");
     return { ok: false, problems: [{ file, line, path: "", message }] };
   }
+  // A disk that was full, a template that failed: no wish for a PoP without engines and keys.
+  if (document.contents === null) {
+    const message = "is empty; {} stands for a config of defaults";
+    return { ok: false, problems: [{ file, path: "", message }] };
+  }
   const raw = plainValue(document);
   if (raw.error !== undefined) {
     return { ok: false, problems: [{ file, path: "", message: raw.error }] };

@@ -37,6 +37,7 @@ export function denoHandler(host: WebHost, sockets: OpenSockets): Handler {
   };
   return (request, { remoteAddr }) => {
     const exchange = new WebExchange(request, {
+      leaving: host.leaving,
       remoteAddress: () => remoteAddr.hostname,
       takeSocket: (terms, opened) => {
         // Deno pings by itself after a while of silence, and ends what does not answer.
@@ -72,7 +73,10 @@ export async function serveDeno(config: PopConfig, effects: Effects): Promise<Se
       pop,
       reload: (next) => pop.reload(next),
       // Listens on while it drains: a load balancer's probe must see /readyz turn to 503.
-      drain: () => pop.drain(),
+      drain: () => {
+        host.leaving = true;
+        return pop.drain();
+      },
       close: async () => {
         await assembled.close();
         await sockets.close();

@@ -9,6 +9,7 @@ import { mayClaim } from "../src/mesh/claims.ts";
 import { GossipFleet } from "../src/mesh/fleet.ts";
 import type { LinkSocket } from "../src/mesh/link.ts";
 import { MeshBus } from "../src/mesh/mesh-bus.ts";
+import { Expiry } from "./expiry.ts";
 import { certificateBytes, type Identity, type IdentityStore } from "./identity.ts";
 import { loadIdentity, nidOf } from "./identity.ts";
 
@@ -31,6 +32,8 @@ export interface LocalFleet {
   path: string;
   /** Longest message of a link. */
   frameBytes: number;
+  /** When its certificate runs out; undefined: a shared key does not. */
+  readonly expiry: Expiry | undefined;
   /** Links are taken; before and after, an upgrade is answered with 503. */
   readonly started: boolean;
   /** An open socket on which another PoP came in. */
@@ -71,11 +74,18 @@ export function createFleet(options: LocalFleetOptions): LocalFleet {
       saveEpoch: identity.saveEpoch,
     });
   let bus: MeshBus | undefined;
-  const renewal = renewLater(config, store, identity, (bytes) => bus?.renew(bytes), log);
+  const { certificate } = config;
+  const expiry =
+    certificate === undefined
+      ? undefined
+      : new Expiry("gossip", store.place(certificate), 1_000 * identity.notAfterS, log);
+  const renewal =
+    expiry && renewLater(config, store, identity, expiry, (bytes) => bus?.renew(bytes), log);
   return {
     fleet,
     path: config.path,
     frameBytes: limits.frameBytes,
+    expiry,
     get started() {
       return bus !== undefined;
     },
@@ -114,11 +124,11 @@ function renewLater(
   config: GossipConfig,
   store: IdentityStore,
   identity: Identity,
+  expiry: Expiry,
   renew: (certificate: Uint8Array) => void,
   log: Log,
 ) {
-  const { certificate: name } = config;
-  if (name === undefined) return undefined;
+  const name = config.certificate as string;
   const file = store.place(name);
   let current = Buffer.from(identity.certificate);
   const look = () => {
@@ -126,13 +136,17 @@ function renewLater(
       const next = Buffer.from(certificateBytes(store.text(name, "gossip.certificate"), file));
       if (next.equals(current)) return;
       current = next;
-      if (!sameBytes(parseCertificate(next).certificate.publicKey, identity.publicKey)) {
+      const { publicKey, notAfterS } = parseCertificate(next).certificate;
+      if (!sameBytes(publicKey, identity.publicKey)) {
         throw new Error("it is for another key; a restart takes both");
       }
       renew(next);
+      expiry.renewed(1_000 * notAfterS);
       log("info", "certificate renewed", { file });
     } catch (error) {
       log("warn", "certificate not renewed", { message: (error as Error).message });
+    } finally {
+      expiry.look();
     }
   };
   const timer = setInterval(look, RENEWAL_MS);

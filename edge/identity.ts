@@ -26,6 +26,7 @@ import {
   sameBytes,
   type Signer,
 } from "../src/gossip/identity.ts";
+import { GOSSIP_LIMITS } from "../src/gossip/limits.ts";
 import type { GossipConfig } from "../src/config-gossip.ts";
 
 /** What a person has to put right: a file that is missing, does not fit or has run out. */
@@ -194,7 +195,11 @@ export function loadIdentity(config: GossipConfig, pop: string, store: IdentityS
       ? issuedIdentity(config, pop, store, nowS)
       : sharedIdentity(config, pop);
   const name = config.epochFile ?? (config.key === undefined ? undefined : `${config.key}.epoch`);
-  const persistedEpoch = epochOf(store.epoch(name), name);
+  const kept = epochOf(store.epoch(name), name);
+  // From a clock that was far ahead: no PoP has taken it, nor would take what follows it.
+  const isAhead = kept > Date.now() + GOSSIP_LIMITS.epochAheadMs;
+  if (isAhead) identity.warnings.push(`${name} holds an epoch of the future: the clock begins it`);
+  const persistedEpoch = isAhead ? 0 : kept;
   const saveEpoch = (epoch: number) => store.saveEpoch(name, `${epoch}\n`);
   return { ...identity, persistedEpoch, saveEpoch };
 }

@@ -43,3 +43,8 @@ function quoted(value: string): string {
 function toStderr(line: string): void {
   process.stderr.write(line);
 }
+
+/** For who serves: a full disk, or a reader of its output that left, is no reason to end. */
+export function outliveOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+}

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { GridError } from "../src/grid/errors.ts";
-import type { Exchange, Headers } from "../src/grid/exchange.ts";
+import type { BodyRoom, Exchange, Headers } from "../src/grid/exchange.ts";
 import type { Upgrade } from "../src/grid/socket.ts";
 import { leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
 import { KEEP_ALIVE_MS } from "./idle-connections.ts";
@@ -16,8 +16,14 @@ const LINGER_MS = 1_000;
 const KEPT = `timeout=${KEEP_ALIVE_MS / 1_000}`;
 /** Up to here bytes are written as text of one byte per character, which Node writes as quickly. */
 const TEXT_BYTES_MAX = 8 * 1024;
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 const LAST_CHUNK = "0\r\n\r\n";
+
+interface BodyBounds {
+  limitBytes: number;
+  timeoutMs: number;
+  room: BodyRoom | undefined;
+}
 
 export class NodeExchange implements Exchange, Corked {
   readonly method: string;
@@ -65,7 +71,7 @@ export class NodeExchange implements Exchange, Corked {
     return this.ended || this.outgoing.destroyed;
   }
 
-  body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
+  body(limitBytes: number, timeoutMs: number, room?: BodyRoom): Promise<Uint8Array> {
     const { incoming } = this;
     const promised = Number(incoming.headers["content-length"] ?? 0);
     if (promised > limitBytes) return Promise.reject(tooLarge(limitBytes));
@@ -73,17 +79,28 @@ export class NodeExchange implements Exchange, Corked {
       // A small body comes in one piece with its head, and is there at the end of the turn in which
       // the head came: no listener and no timer is needed then.
       if (!incoming.complete || incoming.destroyed) {
-        return this.collect(limitBytes, timeoutMs, resolve, reject);
+        return this.collect({ limitBytes, timeoutMs, room }, resolve, reject);
       }
-      const whole = (incoming.read() as Buffer | null) ?? NOTHING;
+      const first = (incoming.read() as Buffer | null) ?? NOTHING;
+      const whole = first.byteLength === promised ? first : this.withRest(first);
       if (whole.byteLength > limitBytes) reject(tooLarge(limitBytes));
       else resolve(whole);
     });
   }
 
+  /** `read` gives one piece at a time: 64 KiB, or a chunk. All of them are here. */
+  private withRest(first: Buffer): Uint8Array {
+    const pieces = [first];
+    for (;;) {
+      const next = this.incoming.read() as Buffer | null;
+      if (next === null) break;
+      pieces.push(next);
+    }
+    return pieces.length === 1 ? first : Buffer.concat(pieces);
+  }
+
   private collect(
-    limitBytes: number,
-    timeoutMs: number,
+    { limitBytes, timeoutMs, room }: BodyBounds,
     resolve: (bytes: Uint8Array) => void,
     reject: (error: GridError) => void,
   ): void {
@@ -91,11 +108,19 @@ export class NodeExchange implements Exchange, Corked {
     if (incoming.destroyed) return reject(leftWhileSending());
     const chunks: Buffer[] = [];
     let size = 0;
+    let taken = 0;
+    outgoing.once("close", () => room?.give(taken));
     const timer = setTimeout(() => done(tooSlow(timeoutMs, size)), timeoutMs);
     const onData = (chunk: Buffer): void => {
       size += chunk.byteLength;
-      if (size > limitBytes) done(tooLarge(limitBytes));
-      else chunks.push(chunk);
+      if (size > limitBytes) return done(tooLarge(limitBytes));
+      try {
+        room?.take(chunk.byteLength);
+      } catch (error) {
+        return done(error as GridError);
+      }
+      taken += chunk.byteLength;
+      chunks.push(chunk);
     };
     const onEnd = (): void => done(undefined);
     const onGone = (): void => done(leftWhileSending());

@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { malformed, type PopConfig } from "../src/index.ts";
+import type { Log } from "../src/grid/effects.ts";
 import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
 import { createServer } from "./node-http.ts";
 import { isWebSocket } from "./node-upgrade.ts";
@@ -10,8 +11,11 @@ import type { TlsPair } from "./tls-files.ts";
 
 const HEADER_BYTES_MAX = 16_384;
 
+/** While connections are refused for their number it is said so often. */
+const FULL_MS = 10_000;
+
 /** @param pair given: the server speaks TLS, with this certificate and key */
-export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined): Server {
+export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined, log: Log): Server {
   const { headerTimeoutMs } = limits;
   const options = {
     maxHeaderSize: HEADER_BYTES_MAX,
@@ -27,9 +31,23 @@ export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined): Se
       ? createServer(options)
       : createTlsServer({ ...options, ...pair, handshakeTimeout: headerTimeoutMs });
   server.maxConnections = limits.connections;
+  sayWhenFull(server, limits.connections, log);
   server.on("clientError", refuseMalformed);
   void new IdleConnections(server, KEEP_ALIVE_MS);
   return server;
+}
+
+/** A refused connection is closed without a word to its client: only here can it be found out. */
+function sayWhenFull(server: Server, most: number, log: Log): void {
+  let refused = 0;
+  server.on("drop", () => {
+    if (refused++ > 0) return;
+    log("warn", "connections refused", { open: most, hint: "limits.connections are open" });
+    setTimeout(() => {
+      if (refused > 1) log("warn", "connections refused", { again: refused - 1 });
+      refused = 0;
+    }, FULL_MS).unref();
+  });
 }
 
 /** Resolves when it listens. @throws Error with a code, EADDRINUSE when the port is taken */

@@ -9,6 +9,7 @@ import {
   FollowedFleet,
   HELD_MS,
   memberNumber,
+  memberRun,
   MessagePort,
   type ProcessMessage,
   Questions,
@@ -24,7 +25,7 @@ export const serveMember: Serve = async (config, effects) => {
   const questions = new Questions();
   const fleet = new FollowedFleet();
   const port = new MessagePort(
-    memberNumber() as number,
+    { process: memberNumber() as number, run: memberRun() },
     (report) => say({ kind: "report", report }),
     {
       metrics: async (own) => {

@@ -55,13 +55,19 @@ export interface Inquiries {
 /** The books of one process, fed by messages. */
 export class MessagePort implements ProcessPort {
   readonly process: number;
+  readonly run: string;
   private readonly post: (report: ProcessReport) => void;
   private readonly inquiries: Inquiries;
   private onReport: (report: ProcessReport) => void = () => {};
   private onGone: (process: number) => void = () => {};
 
-  constructor(process: number, post: (report: ProcessReport) => void, inquiries: Inquiries) {
+  constructor(
+    { process, run }: Pick<ProcessPort, "process" | "run">,
+    post: (report: ProcessReport) => void,
+    inquiries: Inquiries,
+  ) {
     this.process = process;
+    this.run = run;
     this.post = post;
     this.inquiries = inquiries;
   }
@@ -127,6 +133,9 @@ export function memberNumber(): number | undefined {
   const text = process.env["GRIDPOINT_PROCESS"];
   return text === undefined ? undefined : Number(text);
 }
+
+/** As the process in front says. */
+export const memberRun = (): string => process.env["GRIDPOINT_RUN"] ?? "";
 
 /** Resolves when the process in front says so, or SIGTERM does; Ctrl-C is the other's business. */
 export function memberStop(): Promise<void> {

@@ -5,6 +5,7 @@
  * flight, learned and pinned comes to it within a tick.
  */
 import cluster, { type Worker } from "node:cluster";
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { FleetPop } from "../src/grid/fleet.ts";
 import type { HeldQuestion } from "../src/grid/processes.ts";
@@ -57,7 +58,8 @@ class ProcessHouse {
     this.config = config;
     this.effects = effects;
     this.count = count;
-    this.port = new MessagePort(0, (report) => this.tell({ kind: "report", report }), {
+    const own = { process: 0, run: randomUUID() };
+    this.port = new MessagePort(own, (report) => this.tell({ kind: "report", report }), {
       metrics: (own) => this.page(own, undefined),
       held: (question) => this.held(question, undefined),
     });
@@ -105,7 +107,10 @@ class ProcessHouse {
 
   /** Resolves with the port that it listens on. @throws what it failed with */
   private start(number: number): Promise<number> {
-    const member = cluster.fork({ GRIDPOINT_PROCESS: String(number) });
+    const member = cluster.fork({
+      GRIDPOINT_PROCESS: String(number),
+      GRIDPOINT_RUN: this.port.run,
+    });
     const startedMs = performance.now();
     this.members.set(number, member);
     return new Promise((resolve, reject) => {

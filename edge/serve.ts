@@ -1,15 +1,17 @@
 /**
  * `gridpoint serve`: one PoP from a config file, for as long as the process lives. SIGHUP or a
  * changed file reloads; a bad file is named in the log and the last good config stays. SIGTERM or
- * SIGINT drains: no new work, running streams end within `timeouts.drainMs`; a second one exits.
+ * SIGINT drains: after `timeouts.drainNoticeMs` no new work, running streams end within
+ * `timeouts.drainMs`; a second one exits.
  */
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { PopConfig } from "../src/config.ts";
 import type { Log } from "../src/grid/effects.ts";
 import { checkFile, printProblems } from "./cli-check.ts";
 import { type Command, helpText, parseCommandLine, UsageError } from "./cli-options.ts";
 import { type LoadedConfig, loadConfig, problemText, watchConfig } from "./config-file.ts";
-import { createLog } from "./log.ts";
+import { createLog, outliveOutput } from "./log.ts";
 import { IdentityError } from "./identity.ts";
 import { memberNumber, memberStop } from "./process-messages.ts";
 import type { Serve, ServedPop } from "./assemble.ts";
@@ -45,6 +47,7 @@ export async function runServe(args: string[]): Promise<number> {
   }
   if (line.flag("check")) return await checkFile(file, false);
   raiseBunLimit();
+  outliveOutput();
   const loaded = await loadConfig(file, process.env);
   if (!loaded.ok) {
     printProblems(loaded);
@@ -87,9 +90,10 @@ async function serve(
   if (!member) {
     process.stdout.write(`gridpoint listening on ${server.url}\n`);
     warnOfOpenDoors(config, log);
+    warnOfFileLimit(config, log);
   }
   const watcher = watchConfig(file, process.env, loaded.hash, (changed) => {
-    const next = reload(server, changed, override, log);
+    const next = reload(server, changed, override, config, log);
     if (next === undefined) return;
     config = next;
     write = createLog(next.log);
@@ -99,7 +103,8 @@ async function serve(
   await (member ? memberStop() : stopSignal(log));
   watcher.close();
   process.off("SIGHUP", hangup);
-  await drainAndClose(server, config.timeouts.drainMs, log);
+  const { drainNoticeMs, drainMs } = config.timeouts;
+  await drainAndClose(server, drainNoticeMs + drainMs, log);
   return 0;
 }
 
@@ -161,10 +166,32 @@ function warnOfOpenDoors({ auth, listen, endpoints }: PopConfig, log: Log): void
   if (endpoints.length === 0) log("warn", "no-endpoints", { hint: "/readyz answers 503" });
 }
 
+/** For connections to engines, gossip, and what the process has open itself. */
+const OWN_FILES = 1_024;
+
+/** Above the limit Node takes connections and closes them, and polls of engines fail. */
+function warnOfFileLimit({ limits }: PopConfig, log: Log): void {
+  const most = openFilesMost();
+  if (most >= limits.connections + OWN_FILES) return;
+  const hint = "clients could take all: raise ulimit -n (LimitNOFILE) or lower the other";
+  log("warn", "file-limit", { openFiles: most, "limits.connections": limits.connections, hint });
+}
+
+/** Infinity where the system does not tell. */
+function openFilesMost(): number {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+    return Number(line?.[1] ?? Number.POSITIVE_INFINITY);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 function reload(
   server: ServedPop,
   loaded: LoadedConfig,
   override: ListenOverride,
+  before: PopConfig,
   log: Log,
 ): PopConfig | undefined {
   if (!loaded.ok) {
@@ -174,6 +201,12 @@ function reload(
     return undefined;
   }
   const config = withListen(loaded.config, override);
+  const opened = openedDoors(before, config);
+  if (opened.length > 0) {
+    const hint = "old config stays; what was closed is opened to all by a restart only";
+    log("error", "reload-refused", { gone: opened.join(","), hint });
+    return undefined;
+  }
   try {
     const { changed, needsRestart } = server.reload(config);
     log("info", "reloaded", { changed: changed.join(",") || "nothing" });
@@ -183,6 +216,15 @@ function reload(
     log("error", "reload-failed", { message: (error as Error).message, hint: "old config stays" });
     return undefined;
   }
+}
+
+/** Lists of keys that are gone: half a file is a config, too, and would let everybody in. */
+function openedDoors(before: PopConfig, after: PopConfig): string[] {
+  const lists = ["keys", "adminKeys"] as const;
+  const gone = lists.filter(
+    (list) => before.auth[list].length > 0 && after.auth[list].length === 0,
+  );
+  return gone.map((list) => `auth.${list}`);
 }
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
@@ -204,11 +246,11 @@ export function stopSignal(log: Log): Promise<void> {
   });
 }
 
-/** Running streams get `drainMs`; what is left then is cut. */
-export async function drainAndClose(server: ServedPop, drainMs: number, log: Log): Promise<void> {
+/** Running streams get so long in all; what is left then is cut. */
+export async function drainAndClose(server: ServedPop, mostMs: number, log: Log): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeUp = new Promise<"cut">((resolve) => {
-    timer = setTimeout(resolve, drainMs, "cut");
+    timer = setTimeout(resolve, mostMs, "cut");
   });
   const outcome = await Promise.race([server.drain().then(() => "drained" as const), timeUp]);
   clearTimeout(timer);

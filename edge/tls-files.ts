@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { getCACertificates } from "node:tls";
 import type { PopConfig } from "../src/config.ts";
 import type { Log } from "../src/grid/effects.ts";
+import { Expiry } from "./expiry.ts";
 import { IdentityError, readText } from "./identity.ts";
 
 export type TlsConfig = NonNullable<PopConfig["listen"]["tls"]>;
@@ -64,20 +65,26 @@ export function trustedAuthorities(file: string, folder: string): string[] {
 /** Takes a renewed pair over without a restart; open connections keep the old one. */
 export function renewTls(server: Server, tls: TlsConfig, folder: string, first: TlsPair, log: Log) {
   let current = first;
+  const expiry = new Expiry("tls", resolve(folder, tls.cert), notAfterMs(first), log);
   const look = () => {
     try {
       const next = loadTlsPair(tls, folder);
       if (next.cert === current.cert && next.key === current.key) return;
       server.setSecureContext({ ...next });
       current = next;
+      expiry.renewed(notAfterMs(next));
       log("info", "tls certificate renewed", { file: tls.cert });
     } catch (error) {
       // Two files are not replaced at one moment: the next look sees both.
       log("warn", "tls certificate not renewed", { message: text(error) });
+    } finally {
+      expiry.look();
     }
   };
-  return { look, timer: setInterval(look, RENEWAL_MS).unref() };
+  return { look, expiry, timer: setInterval(look, RENEWAL_MS).unref() };
 }
+
+const notAfterMs = ({ cert }: TlsPair) => new X509Certificate(cert).validToDate.getTime();
 
 /** For the tools that ask a PoP: what to do about a certificate that this machine does not know. */
 export function trustHint(code: string): string {

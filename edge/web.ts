@@ -4,7 +4,7 @@
  * there is; anything else becomes a stream whose queue is the buffer that `write` speaks of.
  */
 import { GridError } from "../src/grid/errors.ts";
-import type { Exchange, Headers } from "../src/grid/exchange.ts";
+import type { BodyRoom, Exchange, Headers } from "../src/grid/exchange.ts";
 import type { DoorSocket, SocketListener, SocketTerms, Upgrade } from "../src/grid/socket.ts";
 import { malformed, type Pop } from "../src/index.ts";
 import { badBody, leftWhileSending, tooLarge, tooSlow } from "./body-errors.ts";
@@ -24,6 +24,8 @@ export interface WebPeer {
   heartbeatMs?: number;
   /** For a runtime that has no bound of its own for headers. */
   headerBytesMax?: number;
+  /** The PoP leaves: the client is told to end the connection with this answer. */
+  leaving?: boolean;
   /** The body of a streamed answer; default: the standard's. */
   makeBody?(writer: BodyWriter): AnswerBody;
 }
@@ -32,10 +34,13 @@ export interface WebPeer {
 export interface WebHost {
   answer(exchange: WebExchange): Promise<Response>;
   gossip: LocalFleet | undefined;
+  leaving?: boolean;
 }
 
 /** Hono holds a marker; the answer is the Exchange's. */
 const SENT = new Response(null);
+/** On Node such a body comes with its head. */
+const SMALL_BYTES = 65_536;
 const encoder = new TextEncoder();
 const HEARTBEAT = encoder.encode(":\n\n");
 /** Statuses that may not have a body, which Response's constructor insists on. */
@@ -75,6 +80,8 @@ export class WebExchange implements Exchange, BodyWriter {
   private gone = false;
   private heartbeat: ReturnType<typeof setInterval> | undefined;
   private silent = false;
+  private room: BodyRoom | undefined;
+  private taken = 0;
 
   constructor(request: Request, peer: WebPeer) {
     this.request = request;
@@ -123,14 +130,22 @@ export class WebExchange implements Exchange, BodyWriter {
     return this.peer.remoteAddress?.();
   }
 
-  body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
+  body(limitBytes: number, timeoutMs: number, room?: BodyRoom): Promise<Uint8Array> {
     const promised = this.headers["content-length"];
-    if (Number(promised ?? 0) > limitBytes) return Promise.reject(tooLarge(limitBytes));
+    const length = Number(promised ?? 0);
+    if (length > limitBytes) return Promise.reject(tooLarge(limitBytes));
+    this.room = room;
+    try {
+      if (length > SMALL_BYTES) this.take(length);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { request } = this;
     // Asking for `body` makes a stream of it, which a body of known length does not need.
     if (promised === undefined && request.body === null) return Promise.resolve(new Uint8Array(0));
     return new Promise((resolve, reject) => {
-      const reading: Reading = { size: 0, reader: undefined };
+      const take = (bytes: number) => this.take(bytes);
+      const reading: Reading = { size: 0, reader: undefined, take };
       const timer = setTimeout(() => fail(tooSlow(timeoutMs, reading.size)), timeoutMs);
       const finish = (): void => {
         clearTimeout(timer);
@@ -154,6 +169,19 @@ export class WebExchange implements Exchange, BodyWriter {
     });
   }
 
+  private take(bytes: number): void {
+    if (this.closed) return;
+    this.room?.take(bytes);
+    this.taken += bytes;
+  }
+
+  /** Nothing is read or sent any more. */
+  private over(): void {
+    this.closed = true;
+    if (this.taken > 0) this.room?.give(this.taken);
+    this.taken = 0;
+  }
+
   onGone(listener: () => void): void {
     if (this.gone) listener();
     else this.goneListener = listener;
@@ -163,7 +191,7 @@ export class WebExchange implements Exchange, BodyWriter {
     if (this.closed || this.headSent) return;
     this.headSent = true;
     this.status = status;
-    this.answerHeaders = headers;
+    this.answerHeaders = this.peer.leaving ? { ...headers, connection: "close" } : headers;
     // A head alone goes out, too, unless the answer is already whole.
     queueMicrotask(() => {
       if (!this.closed) this.stream();
@@ -184,7 +212,7 @@ export class WebExchange implements Exchange, BodyWriter {
 
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
-    this.closed = true;
+    this.over();
     if (this.sink === undefined) {
       this.respond(this.responseOf((chunk as BodyInit | undefined) ?? null));
       return;
@@ -195,7 +223,7 @@ export class WebExchange implements Exchange, BodyWriter {
 
   destroy(error: Error): void {
     if (this.closed) return;
-    this.closed = true;
+    this.over();
     if (this.sink !== undefined) return this.sink.fail(error);
     // Nothing said yet: no status would be the better break, but a Request must have an answer.
     const status = error instanceof GridError ? error.status : 500;
@@ -234,7 +262,7 @@ export class WebExchange implements Exchange, BodyWriter {
 
   left(): void {
     if (this.closed) return;
-    this.closed = true;
+    this.over();
     this.gone = true;
     this.bodyListener?.();
     this.goneListener?.();
@@ -249,6 +277,8 @@ export function objectOf(headers: Request["headers"]): Headers {
 
 interface Reading {
   size: number;
+  /** @throws GridError saturated */
+  take(bytes: number): void;
   reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 }
 
@@ -266,6 +296,7 @@ async function piecesOf(
     if (done) break;
     reading.size += value.byteLength;
     if (reading.size > limitBytes) throw tooLarge(limitBytes);
+    reading.take(value.byteLength);
     pieces.push(value);
   }
   const whole = new Uint8Array(reading.size);

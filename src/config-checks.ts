@@ -16,6 +16,7 @@ export function crossProblems(output: unknown): Problem[] {
     ...tenantProblems(config),
     ...aliasProblems(config),
     ...capacityProblems(config),
+    ...bodyProblems(config),
   ];
 }
 
@@ -80,4 +81,11 @@ function capacityProblems({ endpoints, kernel }: PopConfig): Problem[] {
   return counts.flatMap(([have, most, what]) =>
     have > most ? [{ path: "endpoints", message: `has ${have} of at most ${most} ${what}` }] : [],
   );
+}
+
+function bodyProblems({ limits }: PopConfig): Problem[] {
+  const { bodyBytes = 0, bodiesBytes = 0 } = limits ?? {};
+  if (bodiesBytes >= bodyBytes) return [];
+  const message = `is ${bodiesBytes}, below limits.bodyBytes (${bodyBytes}): one must fit`;
+  return [{ path: "limits.bodiesBytes", message }];
 }

@@ -43,6 +43,7 @@ export interface PopConfig {
   };
   limits: {
     bodyBytes: number;
+    bodiesBytes: number;
     bodyTimeoutMs: number;
     headerTimeoutMs: number;
     connections: number;
@@ -65,6 +66,7 @@ export interface PopConfig {
     idleMs: number;
     totalMs: number;
     keepAliveCommentMs: number;
+    drainNoticeMs: number;
     drainMs: number;
   };
   sockets: SocketsConfig;
@@ -129,6 +131,8 @@ const Auth = knob.sectionOr({
 const Limits = knob.sectionOr({
   // A 1M-token prompt is about 4 MiB; 32 leaves room for images. Below: 413. Above: memory.
   bodyBytes: knob.count("bytes", KIB, KIB * MIB, 32 * MIB),
+  // All that are read or run, but for small ones: beyond, 429. In each of several processes.
+  bodiesBytes: knob.count("bytes", KIB, 1024 * KIB * MIB, KIB * MIB),
   // A body that drips in holds memory: 408 when it is not whole by then.
   bodyTimeoutMs: knob.count("ms", 1, HOUR, 30 * SECOND),
   headerTimeoutMs: knob.count("ms", 1, HOUR, 10 * SECOND),
@@ -173,7 +177,10 @@ const Timeouts = knob.sectionOr({
   totalMs: knob.count("ms", 1, 24 * HOUR, 30 * MINUTE),
   // SSE comments while nothing comes; most load balancers cut at 30 to 60 s. 0 = none.
   keepAliveCommentMs: knob.count("ms", 0, HOUR, 15 * SECOND),
-  // After SIGTERM running streams may end; below the 30 s that Kubernetes waits by default.
+  // After SIGTERM it goes on serving so long while /readyz says 503, until balancers have seen it:
+  // two of their checks, or new requests meet a closed port. 0 = none, for a PoP without balancer.
+  drainNoticeMs: knob.count("ms", 0, HOUR, 0),
+  // After that running streams may end; below the 30 s that Kubernetes waits by default.
   drainMs: knob.count("ms", 0, 24 * HOUR, 30 * SECOND),
 });
 

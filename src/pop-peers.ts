@@ -36,6 +36,8 @@ export interface PeerHost {
   table: EndpointTable;
   /** Names of models, regions and tenants are numbered together with the own endpoints'. */
   roster: Roster;
+  /** What this PoP says of itself in `x-grid-via`. */
+  via: string;
   /** May the row be used? Its phase was said anew. */
   onPhase(row: Row): void;
   onNew(row: Row): void;
@@ -159,7 +161,7 @@ export class PeerRoster implements FleetListener {
 
   private connect(known: KnownPop): void {
     const { url } = known.pop.card;
-    const { config, log } = this.host;
+    const { config, log, via } = this.host;
     this.disconnect(known);
     known.url = url;
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
@@ -168,7 +170,7 @@ export class PeerRoster implements FleetListener {
     }
     const onRefusal = (code: string, load: string | undefined) => this.refused(known, code, load);
     const { key } = config.peers;
-    this.workers.set(known.id, new PeerWorker({ pop: known.id, url, key, onRefusal }));
+    this.workers.set(known.id, new PeerWorker({ pop: known.id, url, key, via, onRefusal }));
   }
 
   /** It said no: what it says of itself is newer than what gossip brought. */

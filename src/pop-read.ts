@@ -20,6 +20,8 @@ export interface ReadContext {
   nowMs: Millis;
   /** The PoP drains: other PoPs are to run it. */
   standby: boolean;
+  /** The PoPs that it came by. */
+  via: string | undefined;
 }
 
 /** @throws GridError what is wrong with the body or a header */
@@ -28,12 +30,12 @@ export function readTask(
   route: Route,
   bytes: Uint8Array,
   { headers, path: door, query }: Exchange,
-  { id, caller, nowMs, standby }: ReadContext,
+  { id, caller, nowMs, standby, via }: ReadContext,
 ): Task {
   const path = query === "" ? door : `${door}?${query}`;
   const { ttftMs: sloTtftMs, itlMs: sloItlMs } = parts.config.slo;
   const { tenant, handover } = caller;
-  const context = { id, tenant, nowMs, sloTtftMs, sloItlMs, handover, path };
+  const context = { id, tenant, nowMs, sloTtftMs, sloItlMs, handover, path, via };
   const task = toTask(parseBody(route, bytes, decode, path), headers, context);
   if (handover !== undefined) task.needs |= PLACE.own;
   else if (standby) task.needs |= PLACE.other;

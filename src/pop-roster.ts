@@ -45,6 +45,8 @@ export interface RosterHost {
   table: EndpointTable;
   poll: PopConfig["poll"];
   connectMs: Millis;
+  /** What this PoP says of itself in `x-grid-via`. */
+  via: string;
   /** The phase of the row was said anew: may it be used? */
   onPhase(row: Row): void;
   /** A new endpoint stands in the row, or the old one restarted: forget its marks. */
@@ -149,10 +151,9 @@ export class Roster {
 
   /** A worker for the endpoint as it is declared now, and its watcher. */
   private connect(record: EndpointRecord, spec: EndpointSpec): void {
-    const { transport, clock, poll, connectMs } = this.host;
+    const { transport, clock, poll, connectMs, via } = this.host;
     const worker = new HttpWorker(spec, {
-      transport,
-      clock,
+      ...{ transport, clock, via },
       connectTimeoutMs: connectMs,
       readTimeoutMs: Math.max(poll.timeoutMs, FAMILIES[spec.engine].poll?.timeoutMs ?? 0),
     });

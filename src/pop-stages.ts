@@ -3,6 +3,7 @@
  * the kernel, a decision a flight, and the end of a flight knowledge. Part of `pop.ts`.
  */
 import { admit, refuse } from "./admission/admit.ts";
+import { BoundedRoom } from "./admission/body-room.ts";
 import { type QueueHost, WaitQueue } from "./admission/queue.ts";
 import { hasPrefillRoom } from "./admission/room.ts";
 import type { PopConfig } from "./config.ts";
@@ -22,7 +23,7 @@ import type { Ask, Kernel } from "./kernel/kernel.ts";
 import { answerError, gridHeaders } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
-import { RequestIds } from "./pop-ids.ts";
+import type { RequestIds } from "./pop-ids.ts";
 import type { KvWatch } from "./pop-kv.ts";
 import { declined, handoverOf, lookElsewhere } from "./pop-handover.ts";
 import type { PeerRoster } from "./pop-peers.ts";
@@ -55,6 +56,7 @@ export interface PopParts {
   estimator: TokenEstimator;
   metrics: PopMetrics;
   kv: KvWatch;
+  ids: RequestIds;
 }
 
 const TIER_CEILING = 2;
@@ -66,7 +68,10 @@ export class PopStages implements Stages, QueueHost<Flight> {
   readonly queue: WaitQueue<Flight>;
   readonly health: HealthMarks;
   readonly aliases: Aliases;
-  /** It shuts down: nothing new enters. */
+  readonly bodyRoom = new BoundedRoom(() => this.parts.config.limits.bodiesBytes);
+  /** It shuts down, and says so; what comes all the same is served until `draining`. */
+  leaving = false;
+  /** Nothing new enters. */
   draining = false;
   /** An administrator drains it: what enters goes to other PoPs. */
   standby = false;
@@ -86,7 +91,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
       parts.books ?? parts.kernel,
       parts.books ?? parts.sessions,
     );
-    this.ids = new RequestIds(parts.rng);
+    this.ids = parts.ids;
     this.health = new HealthMarks(parts.table);
     this.aliases = new Aliases(parts, this);
     this.queue = new WaitQueue(this, parts.config.limits);
@@ -117,14 +122,9 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task {
     const id = this.requestId(exchange.headers);
-    this.ids.refuseLoop(exchange.headers, () => this.attempts.all(), this.parts.log);
-    const { standby } = this;
-    return readTask(this.parts, route, bytes, exchange, {
-      id,
-      caller,
-      nowMs: this.clock(),
-      standby,
-    });
+    const via = this.ids.passed(exchange.headers, id);
+    const context = { id, caller, nowMs: this.clock(), standby: this.standby, via };
+    return readTask(this.parts, route, bytes, exchange, context);
   }
 
   requestId(headers: Headers): string {
@@ -253,7 +253,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
 
   refuse(task: Task, decision: Decision): GridError {
     if (this.standby) return new GridError("draining", DRAINING, { retryAfterS: this.retryAfter });
-    return refuse(task, decision, this.retryAfter);
+    const rest = this.health.restOf(this.parts.roster.models.rowsOf(task.model), this.clock());
+    return refuse(task, decision, this.retryAfter, rest);
   }
 
   declines({ handover }: Task, { ttftMs }: Decision): GridError | undefined {
@@ -329,11 +330,11 @@ export class PopStages implements Stages, QueueHost<Flight> {
     // A connection that went stale while idle says nothing of the engine's health.
     if (error.retry === "same" || error.source === "client")
       return this.health.abandoned(flight.row, this.clock());
-    this.health.failed(flight.row, error.code, error.retryAfterS, this.clock());
+    this.health.failed(flight.row, error, this.clock());
     // A door that is not there is not there for any endpoint behind it.
     for (const row of this.parts.peers.siblings(flight.row)) {
       if (row !== flight.row && UNREACHABLE.includes(error.code)) {
-        this.health.failed(row, error.code, error.retryAfterS, this.clock());
+        this.health.failed(row, error, this.clock());
       }
     }
     this.parts.roster.nudge(flight.row);

@@ -27,7 +27,7 @@ export function popState(parts: ViewParts, nowMs: Millis): unknown {
   const { config, kernel, table, sessions, stages, peers } = parts;
   return {
     pop: config.pop,
-    draining: stages.draining || stages.standby,
+    draining: stages.leaving || stages.standby,
     running: stages.running,
     queue: { length: stages.queue.length, limit: config.limits.queueLength },
     sessions: { count: sessions.size, limit: config.limits.sessions },
@@ -62,7 +62,7 @@ function peerState(known: KnownPop, { table, peers }: ViewParts, nowMs: Millis):
 
 /** Undefined = the PoP can serve; else why not. */
 export function notReady({ table, stages }: ViewParts): string | undefined {
-  if (stages.draining || stages.standby) return "draining";
+  if (stages.leaving || stages.standby) return "draining";
   if (table.size === 0) return "no endpoints are configured";
   for (const { row } of table.live()) {
     if (table.columns.down[row] === 0) return undefined;
@@ -74,7 +74,7 @@ export function drainReport({ config, table, stages }: ViewParts): DrainReport {
   const { columns } = table;
   return {
     pop: config.pop.id,
-    draining: stages.draining || stages.standby,
+    draining: stages.leaving || stages.standby,
     running: stages.running,
     queued: stages.queue.length,
     endpoints: [...table.own()].map(({ spec, row }) => ({

@@ -17,11 +17,13 @@ import type { Exchange, Transport } from "./grid/exchange.ts";
 import type { Fleet } from "./grid/fleet.ts";
 import type { HeldQuestion, ProcessPort } from "./grid/processes.ts";
 import type { Dial } from "./grid/tcp.ts";
+import type { Millis } from "./grid/units.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { createReferenceKernel } from "./kernel/reference.ts";
 import { createWasmKernel, type KernelExports } from "./kernel/wasm.ts";
 import { lambdaAt } from "./kernel/weights.ts";
 import { heldHere, PeersHeld } from "./pop-held.ts";
+import { RequestIds } from "./pop-ids.ts";
 import { KvWatch } from "./pop-kv.ts";
 import { PeerRoster } from "./pop-peers.ts";
 import { ProcessBooks } from "./pop-processes.ts";
@@ -51,6 +53,8 @@ export interface Runtime {
   fleet?: Fleet | undefined;
   /** Other processes that are this PoP, too. */
   processes?: ProcessPort | undefined;
+  /** The certificates that it shows, with when they run out, in Unix milliseconds. */
+  certificates?(): readonly { name: string; notAfterMs: Millis }[];
 }
 
 export interface ReloadReport {
@@ -66,7 +70,10 @@ export interface Pop {
   reload(config: PopConfig): ReloadReport;
   /** Where its door can be reached, once it listens: told to the other PoPs. */
   announce(url: string): void;
-  /** Takes nothing new and resolves when nothing runs any more, or after `timeouts.drainMs`. */
+  /**
+   * Says that it leaves; after `timeouts.drainNoticeMs` takes nothing new, and resolves when
+   * nothing runs any more, or after `timeouts.drainMs`.
+   */
   drain(): Promise<void>;
   close(): Promise<void>;
   state(): unknown;
@@ -134,6 +141,8 @@ class RunningPop implements Pop {
     this.responses = new ResponseStore({ ...config.responses, clock });
     this.gate = new PeerGate(config);
     const { kernel, table, sessions, counters: metrics } = this;
+    const ids = new RequestIds(rng, log, runtime.processes?.run);
+    const { via } = ids;
     const shared = { config, clock, rng, log, transport, kernel, table };
     const rows = {
       onPhase: (row) => this.phaseSaid(row),
@@ -152,14 +161,14 @@ class RunningPop implements Pop {
     });
     const { kv } = this;
     const { connectMs } = timeouts;
-    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs });
+    this.roster = new Roster({ ...shared, ...rows, cache: kv, poll, connectMs, via });
     const { roster } = this;
-    this.peers = new PeerRoster({ ...shared, ...rows, roster });
+    this.peers = new PeerRoster({ ...shared, ...rows, roster, via });
     const estimator = new TokenEstimator();
     const publisher = () => this.publisher;
     this.books = this.keepBooks(runtime.processes);
     const { books, peers } = this;
-    const known = { roster, peers, publisher, sessions, books, estimator, metrics, kv };
+    const known = { roster, peers, publisher, sessions, books, estimator, metrics, kv, ids };
     const parts = { ...shared, ...known };
     this.stages = new PopStages(parts);
     this.publisher = this.join(runtime.fleet);
@@ -194,6 +203,7 @@ class RunningPop implements Pop {
     );
     this.config = next;
     this.auth.configure(next.auth);
+    if (sections.includes("auth")) void this.sockets.recheck((given) => this.auth.caller(given));
     this.gate.configure(next);
     this.kernel.setWeights(next.weights);
     this.stages.configure(next);
@@ -201,10 +211,13 @@ class RunningPop implements Pop {
   }
 
   async drain(): Promise<void> {
+    const { drainNoticeMs, drainMs } = this.config.timeouts;
+    this.stages.leaving = true;
+    this.publisher?.tick(this.runtime.clock());
+    if (drainNoticeMs > 0) await new Promise((resolve) => setTimeout(resolve, drainNoticeMs));
     this.stages.draining = true;
     this.sockets.drain(true);
-    this.publisher?.tick(this.runtime.clock());
-    const untilMs = this.runtime.clock() + this.config.timeouts.drainMs;
+    const untilMs = this.runtime.clock() + drainMs;
     while (this.stages.running + this.stages.queue.length > 0) {
       if (this.runtime.clock() >= untilMs) return;
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -212,6 +225,7 @@ class RunningPop implements Pop {
   }
 
   async close(): Promise<void> {
+    this.stages.leaving = true;
     this.stages.draining = true;
     this.stages.queue.close(new GridError("draining", "This PoP is shutting down."));
     clearInterval(this.timer);
@@ -242,7 +256,7 @@ class RunningPop implements Pop {
   private join(fleet: Fleet | undefined): Publisher | undefined {
     if (fleet === undefined) return undefined;
     const { config, kernel, table, stages } = this;
-    const draining = () => stages.draining || stages.standby;
+    const draining = () => stages.leaving || stages.standby;
     return new Publisher({ config, fleet, kernel, table, queue: stages.queue, draining });
   }
 
@@ -303,6 +317,8 @@ class RunningPop implements Pop {
     return {
       sockets: () => SOCKET_DOORS.map((door) => ({ door, ...this.sockets.count(door) })),
       held: () => ({ responses: this.responses.size, bytes: this.responses.bytes }),
+      pops: () => this.peers.pops.states(),
+      certificates: () => this.runtime.certificates?.() ?? [],
     };
   }
 
@@ -322,6 +338,7 @@ class RunningPop implements Pop {
       sockets: this.sockets,
       responses: this.responses,
       abroad: this.heldAbroad(),
+      bodyRoom: this.stages.bodyRoom,
       limits: () => this.config.limits,
       drain: (endpoint, on) => this.drainFor(endpoint, on),
       drainReport: () => drainReport(this.view()),
@@ -359,7 +376,7 @@ class RunningPop implements Pop {
   /** The candidate table of a request that is not forwarded: every term, every exclusion. */
   private async explain(exchange: Exchange, route: Route, caller: Caller): Promise<unknown> {
     const { bodyBytes, bodyTimeoutMs } = this.config.limits;
-    const bytes = await exchange.body(bodyBytes, bodyTimeoutMs);
+    const bytes = await exchange.body(bodyBytes, bodyTimeoutMs, this.stages.bodyRoom);
     const task = this.stages.read(route, bytes, exchange, caller);
     this.stages.admit(task, caller);
     const ask = this.stages.ask(task, []);

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "./grid/effects.ts";
 import { GridError } from "./grid/errors.ts";
-import type { Exchange } from "./grid/exchange.ts";
+import type { BodyRoom, Exchange } from "./grid/exchange.ts";
 import type { Handover } from "./grid/handover.ts";
 import type { Millis, Row } from "./grid/units.ts";
 import type { Flight } from "./feedback/observe.ts";
@@ -29,6 +29,7 @@ export interface Stages {
   clock: Clock;
   bodyBytes: number;
   bodyTimeoutMs: Millis;
+  bodyRoom: BodyRoom;
   retries: number;
   /** task: body and headers to a Task with its prefix hashes. */
   read(route: Route, bytes: Uint8Array, exchange: Exchange, caller: Caller): Task;
@@ -69,7 +70,7 @@ export async function serve(
   const tried: Row[] = [];
   const client = new Client(exchange);
   try {
-    const bytes = await exchange.body(stages.bodyBytes, stages.bodyTimeoutMs);
+    const bytes = await exchange.body(stages.bodyBytes, stages.bodyTimeoutMs, stages.bodyRoom);
     task = stages.read(route, bytes, exchange, caller);
     stages.admit(task, caller);
     if (stages.answersHere(task, exchange)) return stages.finished(route, task, "done");

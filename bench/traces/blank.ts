@@ -14,6 +14,7 @@ export const TASK: Omit<Task, "id" | "session" | "arrivedMs" | "promptTokens" | 
   body: new Uint8Array(),
   fields: {},
   path: "/v1/chat/completions",
+  via: undefined,
   dialectHeaders: {},
   usageShown: false,
   prompt: [],

@@ -4,6 +4,7 @@
  * nobody, `refuse` turns the kernel's counts into the error that names what to change.
  */
 import { type Decision, EXCLUSIONS, type Exclusion } from "../grid/decision.ts";
+import type { Rest } from "../grid/endpoint.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Task } from "../task/task.ts";
 import { describeExclusions } from "./queue.ts";
@@ -67,9 +68,17 @@ const ADVICE: Partial<Record<Exclusion, string>> = {
 
 /**
  * The error for a decision that found nobody. `model` counts are of other models: no news. What was
- * tried before is told by how it failed; a rate limit stays one, for the SDKs that wait it out.
+ * tried before is told by how it failed; a rate limit stays one, for the SDKs that wait it out,
+ * also while an endpoint rests because of it.
+ *
+ * @param rest of the model's endpoint that is back first
  */
-export function refuse(task: Task, decision: Decision, retryAfterS: number): GridError {
+export function refuse(
+  task: Task,
+  decision: Decision,
+  retryAfterS: number,
+  rest?: Rest | undefined,
+): GridError {
   const excluded = decision.excluded;
   const reasons = EXCLUSIONS.filter((reason, code) => {
     return reason !== "eligible" && reason !== "model" && (excluded[code] as number) > 0;
@@ -84,15 +93,25 @@ export function refuse(task: Task, decision: Decision, retryAfterS: number): Gri
     );
   }
   const advice = reasons.map((reason) => ADVICE[reason]).join("; ");
+  const isDown = reasons.includes("down");
   const { failure } = task;
-  const last = failure === undefined ? "" : ` The last attempt failed: ${failure.message}`;
+  const waits = failure ?? (isDown && rest ? waitOut(rest) : undefined);
+  const last = failure ? ` The last attempt failed: ${failure.message}` : (waits?.message ?? "");
   return new GridError(
     "no_endpoint",
     `No endpoint can take this request for '${task.model}': ${advice || "none serves it"} ` +
       `(excluded: ${describeExclusions(excluded) || "none"}).${last}`,
     {
-      retryAfterS: Math.max(retryAfterS, failure?.retryAfterS ?? 0),
-      status: failure?.status === 429 ? 429 : undefined,
+      retryAfterS: Math.max(retryAfterS, waits?.retryAfterS ?? 0),
+      status: waits?.status === 429 ? 429 : undefined,
     },
   );
+}
+
+/** What an endpoint told another request counts for this one. */
+function waitOut({ limited, leftMs }: Rest): Pick<GridError, "message" | "status" | "retryAfterS"> {
+  const retryAfterS = leftMs / 1_000;
+  const why = limited ? "at its rate limit" : "busy";
+  const message = ` One said that it is ${why} for another ${Math.ceil(retryAfterS)} s.`;
+  return { message, retryAfterS, status: limited ? 429 : 503 };
 }

@@ -22,22 +22,14 @@ export interface DrainHouse {
 }
 
 const STATES = ["draining", "active"];
-/** What a browser says of a request that no page of another site made; no other client says it. */
-const OWN_SITE = ["same-origin", "none"];
 
-/** @throws GridError invalid_request, not_found; 403 for a web page of another site */
+/** @throws GridError invalid_request, not_found */
 export function answerDrain(house: DrainHouse, exchange: Exchange): DrainReport {
   const query = new URLSearchParams(exchange.query);
   for (const name of query.keys()) {
     if (name !== "endpoint" && name !== "state") throw wrong(name, "is not known here");
   }
   if (exchange.method === "GET" || exchange.method === "HEAD") return house.drainReport();
-  const site = exchange.headers["sec-fetch-site"];
-  if (site !== undefined && !OWN_SITE.includes(site)) {
-    throw new GridError("invalid_request", "A web page of another site may not drain this PoP.", {
-      status: 403,
-    });
-  }
   const state = query.get("state") ?? (exchange.method === "DELETE" ? "active" : "draining");
   if (!STATES.includes(state)) throw wrong("state", `must be one of ${STATES.join(", ")}`);
   const endpoint = query.get("endpoint") ?? undefined;

@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import type { PopConfig } from "../config.ts";
 import { GridError } from "../grid/errors.ts";
-import type { Exchange, Headers } from "../grid/exchange.ts";
+import type { BodyRoom, Exchange, Headers } from "../grid/exchange.ts";
 import type { Caller } from "../proxy.ts";
 import type { ResponseStore } from "../state/response-store.ts";
 import { DOORS, type Route, ROUTES } from "../task/route.ts";
@@ -38,6 +38,7 @@ export interface House extends DrainHouse {
   responses: ResponseStore;
   /** The same at other PoPs; undefined = this one stands alone. */
   abroad: HeldAbroad | undefined;
+  bodyRoom: BodyRoom;
   limits(): PopConfig["limits"];
   serve(exchange: Exchange, route: Route, caller: Caller): Promise<void>;
   models(): ServedModel[];

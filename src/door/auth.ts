@@ -1,7 +1,8 @@
 /**
  * Who is calling: an API key to a tenant. Keys stand in the config as SHA-256 only. Without
- * configured keys the door is open (a PoP on loopback). A key that was right once is remembered
- * by its text, so the digest is computed once per key and not once per request.
+ * configured keys the door is open (a PoP on loopback), but to no web page of another site: it
+ * would spend, drain and look on behalf of whoever has it open. A key that was right once is
+ * remembered by its text, so the digest is computed once per key and not once per request.
  */
 import { LRUCache } from "lru-cache";
 import type { PopConfig } from "../config.ts";
@@ -36,10 +37,13 @@ export class Authenticator {
 
   /**
    * The caller, at once where the key is known already.
-   * @throws GridError invalid_api_key
+   * @throws GridError invalid_api_key; 403 for a web page of another site, where there are no keys
    */
   caller(headers: Headers): Caller | Promise<Caller> {
-    if (this.callers.size === 0) return ANYBODY;
+    if (this.callers.size === 0) {
+      if (isForeignPage(headers)) throw foreignPage();
+      return ANYBODY;
+    }
     const key = keyOf(headers);
     return this.remembered.get(key) ?? this.look(key);
   }
@@ -66,6 +70,28 @@ export class Authenticator {
 function callerOf(key: Auth["keys"][number]): Caller {
   return { tenant: key.tenant, models: key.models };
 }
+
+/** What a browser says of a request that no page of another site made. */
+const OWN_SITE = ["same-origin", "none"];
+
+/**
+ * Only browsers say where a request is from: by `sec-fetch-site` or, where the PoP is reached by
+ * plain http over a network, and in a WebSocket's handshake, by `origin` alone.
+ */
+function isForeignPage(headers: Headers): boolean {
+  const { origin, host } = headers;
+  const site = headers["sec-fetch-site"];
+  if (site !== undefined) return !OWN_SITE.includes(site);
+  return origin !== undefined && URL.parse(origin)?.host !== host;
+}
+
+const foreignPage = () =>
+  new GridError(
+    "invalid_request",
+    "A web page of another site may not use a PoP that asks for no key. Call it from a backend, " +
+      "or set auth.keys.",
+    { status: 403 },
+  );
 
 /** `Authorization: Bearer` as most SDKs send it, `x-api-key` or `x-goog-api-key`. */
 function keyOf(headers: Headers): string {

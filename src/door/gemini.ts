@@ -4,7 +4,7 @@
  * header, the stream is an event stream, and `ArrayExchange` makes the array of its events.
  */
 import { GridError } from "../grid/errors.ts";
-import type { Exchange, Headers } from "../grid/exchange.ts";
+import type { BodyRoom, Exchange, Headers } from "../grid/exchange.ts";
 import { DOORS, ROUTES, type Route, verbOf } from "../task/route.ts";
 
 const STREAM_VERB = "streamGenerateContent";
@@ -92,8 +92,8 @@ class ToldExchange implements Exchange {
     return this.inner.closed;
   }
 
-  body(limitBytes: number, timeoutMs: number): Promise<Uint8Array> {
-    return this.inner.body(limitBytes, timeoutMs);
+  body(limitBytes: number, timeoutMs: number, room?: BodyRoom): Promise<Uint8Array> {
+    return this.inner.body(limitBytes, timeoutMs, room);
   }
 
   onGone(listener: () => void): void {

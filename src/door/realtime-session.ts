@@ -53,7 +53,6 @@ interface Running {
 export class RealtimeSession extends SocketSession {
   readonly door = "realtime";
   private readonly house: House;
-  private readonly caller: Caller;
   private readonly headers: Headers;
   private readonly box = new Outbox(this);
   private readonly items: Item[] = [];
@@ -64,9 +63,8 @@ export class RealtimeSession extends SocketSession {
   private ids = 0;
 
   constructor(house: House, socket: DoorSocket, caller: Caller, headers: Headers, model: string) {
-    super(house.sockets, socket);
+    super(house.sockets, socket, caller, headers);
     this.house = house;
-    this.caller = caller;
     this.headers = { "x-grid-session": this.id, ...turnHeaders(headers) };
     this.settings = {
       ...{ model, output_modalities: ["text"], instructions: "", tools: [], tool_choice: "auto" },

@@ -2,7 +2,7 @@
  * The exchange of a Responses request, with the turn's two touches: the body on its way in, the
  * events that hold the response on their way out. All other bytes pass as they are.
  */
-import type { Exchange, Headers } from "../grid/exchange.ts";
+import type { BodyRoom, Exchange, Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";
 import { join } from "../stream/bytes.ts";
 import { RESPONSES } from "../stream/dialects/responses.ts";
@@ -78,8 +78,8 @@ export class ResponseExchange implements Exchange {
     return this.inner.closed;
   }
 
-  async body(limitBytes: number, timeoutMs: Millis): Promise<Uint8Array> {
-    return this.turn.prepare(await this.inner.body(limitBytes, timeoutMs), limitBytes);
+  async body(limitBytes: number, timeoutMs: Millis, room?: BodyRoom): Promise<Uint8Array> {
+    return this.turn.prepare(await this.inner.body(limitBytes, timeoutMs, room), limitBytes);
   }
 
   onGone(listener: () => void): void {

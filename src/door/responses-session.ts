@@ -47,7 +47,6 @@ interface Lane {
 export class ResponsesSession extends SocketSession {
   readonly door = "responses";
   private readonly house: House;
-  private readonly caller: Caller;
   private readonly headers: Headers;
   private readonly lanes = new Map<string, Lane>();
   private readonly steering: Steering;
@@ -55,9 +54,8 @@ export class ResponsesSession extends SocketSession {
   private readonly held: string[] = [];
 
   constructor(house: House, socket: DoorSocket, caller: Caller, handshake: Headers) {
-    super(house.sockets, socket);
+    super(house.sockets, socket, caller, handshake);
     this.house = house;
-    this.caller = caller;
     this.headers = turnHeaders(handshake);
     this.steering = new Steering((lane, event) => this.emit(lane, event));
   }

@@ -134,7 +134,10 @@ export async function compactResponse(house: House, exchange: Exchange): Promise
   const { bodyBytes, bodyTimeoutMs } = house.limits();
   const scopes = { tenant: caller.tenant, abroad: house.abroad };
   const turn = new ResponseTurn(house.responses, scopes);
-  const bytes = await turn.prepare(await exchange.body(bodyBytes, bodyTimeoutMs), bodyBytes);
+  const bytes = await turn.prepare(
+    await exchange.body(bodyBytes, bodyTimeoutMs, house.bodyRoom),
+    bodyBytes,
+  );
   const fields = readJsonBody(bytes, (one) => strict.decode(one));
   const model = modelOf(fields);
   const items = itemsOf(fields.input);

@@ -1,11 +1,13 @@
 /**
  * What the sockets of all dialects do: one message after another within its bound, errors in the
  * dialect's own form, back-pressure that reaches the lane it belongs to, and an end by idleness, by
- * age or by a drain, never in the middle of an answer.
+ * age, by a drain or by a key that was taken back, never in the middle of an answer.
  */
 import { GridError } from "../grid/errors.ts";
+import type { Headers } from "../grid/exchange.ts";
 import { type DoorSocket, SOCKET_CLOSE, type SocketListener } from "../grid/socket.ts";
 import type { Millis } from "../grid/units.ts";
+import type { Caller } from "../proxy.ts";
 import { type Fields, isFields } from "../task/body-fields.ts";
 import { parsed } from "./response-turn.ts";
 import {
@@ -26,6 +28,8 @@ interface Leaving {
 export abstract class SocketSession implements SocketListener, LiveSocket {
   abstract readonly door: SocketDoor;
   readonly id: string;
+  caller: Caller;
+  readonly credentials: Headers;
   /** The client reads too slowly: what is to be sent waits in the outboxes. */
   blocked = false;
   readonly waiting = new Set<Outbox>();
@@ -35,9 +39,11 @@ export abstract class SocketSession implements SocketListener, LiveSocket {
   private activeMs: Millis;
   private leaving: Leaving | undefined;
 
-  constructor(sockets: Sockets, socket: DoorSocket) {
+  constructor(sockets: Sockets, socket: DoorSocket, caller: Caller, credentials: Headers) {
     this.sockets = sockets;
     this.socket = socket;
+    this.caller = caller;
+    this.credentials = credentials;
     this.id = sockets.nextId();
     this.openedMs = sockets.clock();
     this.activeMs = this.openedMs;
@@ -108,6 +114,12 @@ export abstract class SocketSession implements SocketListener, LiveSocket {
   drain(): void {
     const reason = "the PoP drains: connect again";
     this.leaving ??= { error: drainingError(), code: SOCKET_CLOSE.restart, reason };
+    this.leaveWhenDone();
+  }
+
+  expel(error: GridError): void {
+    const reason = "the key of this socket is known no more";
+    this.leaving ??= { error, code: SOCKET_CLOSE.policy, reason };
     this.leaveWhenDone();
   }
 

@@ -5,7 +5,9 @@
 import type { PopConfig } from "../config.ts";
 import type { Clock } from "../grid/effects.ts";
 import { GridError } from "../grid/errors.ts";
+import type { Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";
+import type { Caller } from "../proxy.ts";
 
 export type SocketLimits = PopConfig["sockets"];
 
@@ -15,9 +17,14 @@ export type SocketDoor = (typeof SOCKET_DOORS)[number];
 /** One socket, as the registry sees it. */
 export interface LiveSocket {
   readonly door: SocketDoor;
+  /** Who opened it, and the headers that said so. */
+  caller: Caller;
+  readonly credentials: Headers;
   tick(nowMs: Millis): void;
   /** Ends it as soon as nothing runs on it. */
   drain(): void;
+  /** The same: its caller may not be here any more. */
+  expel(error: GridError): void;
 }
 
 /** Open now, and ever opened. */
@@ -84,6 +91,17 @@ export class Sockets {
 
   tick(nowMs: Millis): void {
     for (const socket of this.open) socket.tick(nowMs);
+  }
+
+  /** The keys changed: who opened a socket may be somebody else now, or nobody. */
+  async recheck(callerOf: (headers: Headers) => Caller | Promise<Caller>): Promise<void> {
+    for (const socket of [...this.open]) {
+      try {
+        socket.caller = await callerOf(socket.credentials);
+      } catch (error) {
+        socket.expel(error as GridError);
+      }
+    }
   }
 
   /** @param on false: new sockets are welcome again */

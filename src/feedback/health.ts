@@ -3,7 +3,8 @@
  * request path, and the mark of an engine that said it was busy. Breaker and busy mark expire by
  * themselves; the phase is the watcher's alone.
  */
-import type { ErrorCode } from "../grid/errors.ts";
+import type { ErrorCode, GridError } from "../grid/errors.ts";
+import type { Rest } from "../grid/endpoint.ts";
 import type { Millis, Row } from "../grid/units.ts";
 import type { EndpointTable } from "../state/endpoint-table.ts";
 import { Breaker } from "./breaker.ts";
@@ -22,9 +23,15 @@ const NOT_ITS_FAULT: readonly ErrorCode[] = [
   "invalid_result",
 ];
 
+/** What is made of an error. */
+type Failure = Pick<GridError, "code" | "status" | "retryAfterS">;
+
 interface Mark {
   breaker: Breaker;
   busyUntilMs: Millis;
+  /** What the endpoint said itself, however long it is. */
+  saidUntilMs: Millis;
+  limited: boolean;
 }
 
 export class HealthMarks {
@@ -60,11 +67,11 @@ export class HealthMarks {
     this.refresh(row, nowMs);
   }
 
-  failed(row: Row, code: ErrorCode, retryAfterS: number | undefined, nowMs: Millis): void {
+  failed(row: Row, { code, status, retryAfterS }: Failure, nowMs: Millis): void {
     const mark = this.mark(row);
     if (code === "endpoint_busy") {
       const waitMs = retryAfterS === undefined ? BUSY_MS_DEFAULT : retryAfterS * 1000;
-      mark.busyUntilMs = Math.max(mark.busyUntilMs, nowMs + Math.min(waitMs, BUSY_MS_MAX));
+      rests(mark, nowMs + Math.min(waitMs, BUSY_MS_MAX), nowMs + waitMs, status === 429);
     }
     if (NOT_ITS_FAULT.includes(code)) mark.breaker.abandoned();
     else mark.breaker.failed(nowMs);
@@ -73,9 +80,20 @@ export class HealthMarks {
 
   /** The endpoint's rate limit is spent: it gets nothing until the limit is said to be lifted. */
   limited(row: Row, forMs: Millis, nowMs: Millis): void {
-    const mark = this.mark(row);
-    mark.busyUntilMs = Math.max(mark.busyUntilMs, nowMs + Math.min(forMs, LIMITED_MS_MAX));
+    rests(this.mark(row), nowMs + Math.min(forMs, LIMITED_MS_MAX), nowMs + forMs, true);
     this.refresh(row, nowMs);
+  }
+
+  /** The rest of those rows that is over first; undefined: none of them rests. */
+  restOf(rows: Iterable<Row>, nowMs: Millis): Rest | undefined {
+    let first: Rest | undefined;
+    for (const row of rows) {
+      const mark = this.marks.get(row);
+      if (mark === undefined || mark.busyUntilMs <= nowMs) continue;
+      const rest = { limited: mark.limited, leftMs: mark.saidUntilMs - nowMs };
+      if (first === undefined || rest.leftMs < first.leftMs) first = rest;
+    }
+    return first;
   }
 
   /** The client left: the endpoint showed neither good nor bad. */
@@ -99,9 +117,15 @@ export class HealthMarks {
   private mark(row: Row): Mark {
     let mark = this.marks.get(row);
     if (mark === undefined) {
-      mark = { breaker: new Breaker(), busyUntilMs: 0 };
+      mark = { breaker: new Breaker(), busyUntilMs: 0, saidUntilMs: 0, limited: false };
       this.marks.set(row, mark);
     }
     return mark;
   }
+}
+
+function rests(mark: Mark, untilMs: Millis, saidUntilMs: Millis, limited: boolean): void {
+  mark.busyUntilMs = Math.max(mark.busyUntilMs, untilMs);
+  mark.saidUntilMs = Math.max(mark.saidUntilMs, saidUntilMs);
+  mark.limited = limited;
 }

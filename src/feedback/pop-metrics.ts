@@ -54,10 +54,13 @@ interface CacheReading {
   nowMs(): Millis;
 }
 
-/** What is read of the door's WebSockets and of the responses that it holds. */
+/** What is read of the door's WebSockets, of the responses that it holds, and of the grid. */
 interface DoorReading {
   sockets(): readonly { door: string; open: number; opened: number }[];
   held(): { responses: number; bytes: number };
+  /** Other PoPs by state. */
+  pops(): Record<string, number>;
+  certificates(): readonly { name: string; notAfterMs: Millis }[];
 }
 
 /** The end of an attempt, as far as it is counted. */
@@ -268,6 +271,18 @@ export class PopMetrics {
     const opened = { name: "gridpoint_sockets_opened_total", help: "Since the start.", labels };
     registry.collect("counter", opened, (report) => {
       for (const one of door.sockets()) report(one.opened, one.door);
+    });
+    const pops = { name: "gridpoint_pops", help: "Other PoPs by state.", labels: ["state"] };
+    registry.collect("gauge", pops, (report) => {
+      for (const [state, count] of Object.entries(door.pops())) report(count, state);
+    });
+    const ends = {
+      name: "gridpoint_certificate_expiry_timestamp_seconds",
+      help: "When the PoP's certificate runs out, in Unix time.",
+      labels: ["certificate"],
+    };
+    registry.collect("gauge", ends, (report) => {
+      for (const { name, notAfterMs } of door.certificates()) report(notAfterMs / 1_000, name);
     });
     const help = "Responses held to be continued.";
     registry.collect("gauge", { name: "gridpoint_held_responses", help }, (report) =>

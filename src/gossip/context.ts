@@ -27,6 +27,8 @@ export type GossipEvent =
   | { type: "accused"; nid: Nid }
   /** A peer or a statement was turned away; `reason` is one of the counters' names. */
   | { type: "refused"; reason: string; nid: Nid | undefined }
+  /** A peer let no link come to be; `address`: the one that was dialled. */
+  | { type: "turned-away"; reason: string; nid: Nid | undefined; address: string | undefined }
   /** A peer asks; answer with `core.answer(link, id, ...)`. */
   | { type: "call"; nid: Nid; link: LinkId; id: number; call: number; body: Uint8Array }
   /** Undefined body: refused, timed out or the link broke. */

@@ -238,6 +238,9 @@ export class GossipCore {
   private take(link: Link, frame: Frame): void {
     if (frame.kind === "goaway") {
       link.parted = true;
+      const { peer: nid, dialled: address } = link;
+      if (!link.open)
+        this.context.event({ type: "turned-away", reason: frame.reason, nid, address });
       const member = this.members.byNid.get(link.peer ?? "");
       if (member !== undefined) this.topology.postpone(member, frame.retryAfterMs);
       this.gate.drop(link, frame.reason);

@@ -20,7 +20,9 @@ export type FleetEvent =
   | { type: "prefix"; nid: Nid; snapshot: boolean; added: number[]; removed: number[] }
   /** For logs: this PoP accused a member; a peer or a statement was turned away. */
   | { type: "accused"; nid: Nid }
-  | { type: "refused"; reason: string; nid: Nid | undefined };
+  | { type: "refused"; reason: string; nid: Nid | undefined }
+  /** The other way about: a peer turned this PoP away, at the address that was dialled. */
+  | { type: "turned-away"; reason: string; nid: Nid | undefined; address: string | undefined };
 
 /** Counts by name: `links`, `members`, `alive`, what the carrier has (`bytesOut`), `core.*`. */
 export type FleetStats = Record<string, number>;

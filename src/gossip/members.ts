@@ -126,7 +126,10 @@ export class MemberTable {
     return member.state === "alive" || member.state === "suspect";
   }
 
-  /** Takes a claim of another PoP. Forged: its signature or certificate does not hold. */
+  /**
+   * Takes a claim of another PoP. Forged: its signature or certificate does not hold. One that was
+   * good while its certificate was is no fault of who passes it on: others knew the PoP before.
+   */
   applyClaim(claim: Claim): ClaimOutcome {
     const member = this.byNid.get(claim.nid);
     if (member !== undefined && !isAfter(claim, member.claim)) {
@@ -140,6 +143,8 @@ export class MemberTable {
     }
     const certificate = this.verify(claim, member);
     if (certificate === undefined) return "forged";
+    const isKnown = member !== undefined && certificate === member.certificate;
+    if (!isKnown && certificate.notAfterS < this.context.unixS) return "refused";
     if (member !== undefined) this.renew(member, ownedClaim(claim), certificate);
     else if (this.byNid.size < maxMembers || this.buryOldest()) {
       this.add(ownedClaim(claim), certificate);
@@ -216,9 +221,9 @@ export class MemberTable {
   }
 
   private verify(claim: Claim, member: Member | undefined): Certificate | undefined {
-    const { keyring, unixS } = this.context;
+    const { keyring } = this.context;
     const known = member !== undefined && sameBytes(member.certificate.bytes, claim.certificate);
-    const certificate = known ? member.certificate : keyring.certificate(claim.certificate, unixS);
+    const certificate = known ? member.certificate : keyring.certificate(claim.certificate, 0);
     if (certificate === undefined || certificate.nid !== claim.nid) return undefined;
     const genuine = keyring.check("claim", certificate.publicKey, claim.body, claim.signature);
     return genuine ? certificate : undefined;

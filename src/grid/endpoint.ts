@@ -136,3 +136,10 @@ export interface EndpointSpec {
   /** Extra request headers. */
   headers: Record<string, string>;
 }
+
+/** An endpoint said itself that it takes nothing more for a while. */
+export interface Rest {
+  /** By a rate limit, which is the caller's to wait out. */
+  limited: boolean;
+  leftMs: Millis;
+}

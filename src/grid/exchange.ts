@@ -10,6 +10,13 @@ import type { Millis } from "./units.ts";
 
 export type Headers = Record<string, string>;
 
+/** What all bodies together may take of the memory. */
+export interface BodyRoom {
+  /** @throws GridError saturated */
+  take(bytes: number): void;
+  give(bytes: number): void;
+}
+
 export interface Exchange {
   readonly method: string;
   /** Path without query, percent-encoding kept. */
@@ -21,10 +28,11 @@ export interface Exchange {
   /** Where the client asks for a WebSocket: take it, or answer like any other request. */
   readonly upgrade?: Upgrade | undefined;
   /**
-   * The whole body, at most `limitBytes`, within `timeoutMs`. Call once.
-   * @throws GridError payload_too_large, request_timeout, client_gone
+   * The whole body, at most `limitBytes`, within `timeoutMs`. Call once. One that does not come in
+   * one piece with its head takes room until the exchange is over.
+   * @throws GridError payload_too_large, request_timeout, client_gone, saturated
    */
-  body(limitBytes: number, timeoutMs: Millis): Promise<Uint8Array>;
+  body(limitBytes: number, timeoutMs: Millis, room?: BodyRoom): Promise<Uint8Array>;
   /** Called at most once, when the client is gone before `end` or `destroy`. One listener. */
   onGone(listener: () => void): void;
   /** Sends status and headers. Once; before any `write`. */

@@ -43,3 +43,9 @@ export interface Handover {
   /** If it took longer than this the sender had better send it elsewhere; undefined = nowhere. */
   elsewhereTtftMs: Millis | undefined;
 }
+
+/**
+ * The PoPs that sent a request to an engine, in order, each by a name that only it says. Beside
+ * `via`, which says that a proxy stands in front.
+ */
+export const VIA_HEADER = "x-grid-via";

@@ -35,6 +35,8 @@ export interface HeldQuestion {
 export interface ProcessPort {
   /** This process' number, 0 for the one that speaks for the PoP in the grid. */
   readonly process: number;
+  /** Random; the same in all processes of this run of the PoP. */
+  readonly run: string;
   send(report: ProcessReport): void;
   /** `onGone`: that process ended, and what it had in flight with it. */
   listen(onReport: (report: ProcessReport) => void, onGone: (process: number) => void): void;

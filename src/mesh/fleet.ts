@@ -17,6 +17,7 @@ import { fitCard } from "./claims.ts";
 import { MAX_ENDPOINTS, MAX_PAGES, pageKey, pageOf } from "./fleet-codec.ts";
 import { readCard, readLoad, writeLoad } from "./fleet-codec.ts";
 import type { MeshTimers } from "./mesh.ts";
+import { Refusals } from "./refusals.ts";
 
 export interface FleetHost {
   clock: Clock;
@@ -38,6 +39,7 @@ interface Known {
 export class GossipFleet implements Fleet {
   private readonly host: FleetHost;
   private readonly known = new Map<Nid, Known>();
+  private readonly refusals: Refusals;
   private readonly digests = new Digests();
   private readonly follows = new Map<Nid, () => void>();
   /** Whose load came since the last `settle`. */
@@ -53,6 +55,7 @@ export class GossipFleet implements Fleet {
 
   constructor(host: FleetHost) {
     this.host = host;
+    this.refusals = new Refusals(host.clock, host.log);
   }
 
   /** Says over that bus what was published so far, and listens to it. Once. */
@@ -162,14 +165,23 @@ export class GossipFleet implements Fleet {
       case "prefix":
         return this.takeDigest(event.nid, event.snapshot, event.added, event.removed);
       case "refused":
-        return this.host.log("debug", "gossip refused", { why: event.reason, from: event.nid });
+        return this.refusals.say("gossip refused", event.reason, { pop: this.nameOf(event.nid) });
+      case "turned-away": {
+        const { reason, nid, address } = event;
+        return this.refusals.say("turned away by a pop", reason, {
+          pop: this.nameOf(nid),
+          address,
+        });
+      }
       case "accused":
         return this.host.log("info", "pop accused", { pop: this.nameOf(event.nid) });
     }
   }
 
-  private nameOf(nid: Nid): string {
-    return this.known.get(nid)?.pop.card.id ?? nid;
+  private nameOf(nid: Nid): string;
+  private nameOf(nid: Nid | undefined): string | undefined;
+  private nameOf(nid: Nid | undefined): string | undefined {
+    return this.known.get(nid ?? "")?.pop.card.id ?? nid;
   }
 
   /** Another PoP; undefined: unknown, or this one. */

@@ -76,6 +76,18 @@ export class PopTable {
     return this.pops.get(id);
   }
 
+  /** How many are in which state, as `gridpoint top` has it: every state, also with none. */
+  states(): Record<string, number> {
+    const counts = { alive: 0, draining: 0, suspect: 0, down: 0, unreachable: 0 };
+    for (const { pop, card } of this.pops.values()) {
+      if (pop.state === "left") continue;
+      if (!pop.reachable && pop.state !== "down") counts.unreachable++;
+      else if (pop.state === "alive" && card?.draining) counts.draining++;
+      else counts[pop.state]++;
+    }
+    return counts;
+  }
+
   all(): IterableIterator<KnownPop> {
     return this.pops.values();
   }

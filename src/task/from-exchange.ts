@@ -18,6 +18,7 @@ export interface TaskContext {
   handover?: Handover | undefined;
   /** Path and query at the door. */
   path: string;
+  via?: string | undefined;
 }
 
 const SESSION_BYTES_MAX = 512;
@@ -34,6 +35,7 @@ export function toTask(body: ParsedBody, headers: Headers, context: TaskContext)
   task.tenant = context.tenant;
   task.session = sessionOf(body, headers);
   task.path = context.path;
+  task.via = context.via;
   task.models = undefined;
   task.resultRetried = false;
   task.failure = undefined;

@@ -55,6 +55,8 @@ export interface Task extends ParsedBody {
   failure?: GridError | undefined;
   /** Path and query at the door, for a peer's. */
   path: string;
+  /** The PoPs that it came by, as `x-grid-via` lists them; undefined = none. */
+  via: string | undefined;
   /** Headers that belong to the dialect, see `DIALECT_HEADERS`. */
   dialectHeaders: Headers;
   /** Regions where the data may go; empty = anywhere. */

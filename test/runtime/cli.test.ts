@@ -175,6 +175,16 @@ describe("serve", () => {
     command.process.kill("SIGHUP");
     await command.said(/"event":"reloaded"/, offset);
 
+    const key = `{ sha256: "${"a".repeat(64)}", tenant: t }`;
+    writeFileSync(file, `${text("3000")}auth: { keys: [${key}] }\n`);
+    await command.said(/"event":"reloaded","changed":"auth"/);
+    // A file cut off in the middle, and one that is there and no more.
+    writeFileSync(file, text("3000"));
+    await command.said(/"event":"reload-refused","gone":"auth.keys"/);
+    writeFileSync(file, "");
+    await command.said(/"event":"config".*is empty/);
+    expect((await fetch(`${url}/v1/models`)).status).toBe(401);
+
     command.process.kill("SIGTERM");
     expect(await command.exited).toBe(0);
     expect(command.output()).toMatch(/"event":"stopped".*"outcome":"drained"/);

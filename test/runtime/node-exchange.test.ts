@@ -4,10 +4,14 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { NodeExchange } from "../../edge/node-exchange.ts";
+import { BoundedRoom } from "../../src/admission/body-room.ts";
 import type { GridError } from "../../src/grid/errors.ts";
+import { eventually } from "./pop-process.ts";
 
 const LIMIT_BYTES = 100;
 const TIMEOUT_MS = 300;
+/** For bodies that come in pieces: one and a half of the longest. */
+const room = new BoundedRoom(() => 150);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 let server: Server;
@@ -16,7 +20,8 @@ let port: number;
 /** Says the body back in two chunks, the second with the end. */
 async function echo(exchange: NodeExchange): Promise<void> {
   try {
-    const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS);
+    if (exchange.path === "/late") return await count(exchange);
+    const body = await exchange.body(LIMIT_BYTES, TIMEOUT_MS, room);
     exchange.head(200, { "content-type": "text/plain" });
     exchange.write(body);
     exchange.write(new Uint8Array(0));
@@ -25,6 +30,14 @@ async function echo(exchange: NodeExchange): Promise<void> {
     exchange.head(400, { "content-length": "0", "x-code": (error as GridError).code });
     exchange.end();
   }
+}
+
+/** Asks for the body when all of it has come. */
+async function count(exchange: NodeExchange): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const { byteLength } = await exchange.body(1_000_000, TIMEOUT_MS);
+  exchange.head(200, { "content-type": "text/plain" });
+  exchange.end(bytes(`length ${byteLength}`));
 }
 
 beforeAll(async () => {
@@ -68,6 +81,26 @@ test("a body in one piece and one in parts; the connection goes on", async () =>
   socket.destroy();
 });
 
+// All of it is there before it is asked for, in more pieces than one.
+test.each([
+  ["66 KB", [66_000], ""],
+  ["100 KB", [100_000], ""],
+  ["125 KB", [125_000], ""],
+  ["three chunks in one segment", [5, 7, 9], "chunked"],
+  ["chunks of 30 KB", [30_000, 30_000, 30_000], "chunked"],
+])("a body that waits: %s", async (_, sizes, chunked) => {
+  const pieces = sizes.map((size, n) => String(n).repeat(size));
+  const framing = chunked ? "transfer-encoding: chunked" : `content-length: ${sizes[0]}`;
+  const body = chunked
+    ? `${pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("")}0\r\n\r\n`
+    : (pieces[0] as string);
+  const { socket, until } = dial();
+  socket.write(`POST /late HTTP/1.1\r\nhost: pop\r\n${framing}\r\n\r\n${body}`);
+  const length = sizes.reduce((sum, size) => sum + size, 0);
+  expect(bodyOf(await until("0\r\n\r\n"))).toContain(`length ${length}`);
+  socket.destroy();
+});
+
 test("HTTP/1.0 has no chunks", async () => {
   const { socket, until } = dial();
   socket.write(post(5, "hello", "1.0"));
@@ -92,4 +125,25 @@ test.each([
   socket.write(request);
   expect(await until("\r\n\r\n")).toContain(`x-code: ${code}`);
   socket.destroy();
+});
+
+test("bodies that drip take room together, and give it back however they end", async () => {
+  const [first, second, third] = [dial(), dial(), dial()];
+  first.socket.write(post(90, "x"));
+  await eventually("it is read", () => room.bytes === 1);
+  first.socket.write("x".repeat(79));
+  await eventually("it is read", () => room.bytes === 80);
+  second.socket.write(post(90, "y"));
+  await eventually("both are", () => room.bytes === 81);
+  second.socket.write("y".repeat(79));
+  expect(await second.until("\r\n\r\n")).toContain("x-code: saturated");
+  await eventually("the second's is free", () => room.bytes === 80);
+  first.socket.write("x".repeat(10));
+  await first.until("0\r\n\r\n");
+  await eventually("the first's, too", () => room.bytes === 0);
+  third.socket.write(post(90, "z"));
+  await eventually("it is read", () => room.bytes === 1);
+  third.socket.destroy();
+  await eventually("who left holds none", () => room.bytes === 0);
+  for (const { socket } of [first, second]) socket.destroy();
 });

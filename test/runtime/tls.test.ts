@@ -98,6 +98,19 @@ describe("two PoPs whose ports speak TLS", () => {
     });
   });
 
+  test("tell whoever scrapes them of the grid, and when their certificates run out", async () => {
+    const page = (await ask(ports[0], "/metrics")).body;
+    const value = (series: string) => Number(page.split(`\n${series} `)[1]?.split("\n")[0]);
+    expect(value('gridpoint_pops{state="alive"}')).toBe(1);
+    expect(value('gridpoint_pops{state="down"}')).toBe(0);
+    for (const certificate of ["tls", "gossip"]) {
+      const name = "gridpoint_certificate_expiry_timestamp_seconds";
+      const leftS = value(`${name}{certificate="${certificate}"}`) - Date.now() / 1_000;
+      expect(leftS).toBeGreaterThan(60);
+      expect(leftS).toBeLessThan(400 * 86_400);
+    }
+  });
+
   test("hand a request over, from https to https", async () => {
     const body = { model: "m", max_tokens: 3, messages: [{ role: "user", content: "hello" }] };
     const answer = await eventually("the engine of p1 serves at p0", async () => {

@@ -1,6 +1,7 @@
 /** The Exchange of Bun, Deno and workerd, on the Request and Response that Node has, too. */
 import { describe, expect, test } from "vitest";
 import { answer, WebExchange, type WebPeer } from "../../edge/web.ts";
+import { BoundedRoom } from "../../src/admission/body-room.ts";
 import { GridError } from "../../src/grid/errors.ts";
 import type { Pop } from "../../src/index.ts";
 import { eventually } from "./pop-process.ts";
@@ -47,6 +48,28 @@ describe("the request", () => {
     expect(await code(promised.body(10, 1_000))).toBe("payload_too_large");
     expect(await code(make(upload(1_000, 100)).body(1_000, 1_000))).toBe("payload_too_large");
     expect(await code(make(upload(100, 1)).body(1_000, 20))).toBe("request_timeout");
+  });
+
+  test("bodies take room together, and give it back however they end", async () => {
+    const room = new BoundedRoom(() => 100_000);
+    const promised = { "content-length": "70000" };
+    const body = "x".repeat(70_000);
+    const first = make({ method: "POST", body, headers: promised });
+    expect((await first.body(100_000, 1_000, room)).length).toBe(70_000);
+    const second = make({ method: "POST", body, headers: promised });
+    expect(await code(second.body(100_000, 1_000, room))).toBe("saturated");
+    const third = make(upload(50, 1_000));
+    expect(await code(third.body(100_000, 1_000, room))).toBe("saturated");
+    expect(room.bytes).toBe(100_000);
+    first.end();
+    expect(room.bytes).toBe(30_000);
+    third.destroy(new Error("x"));
+    const leaving = new AbortController();
+    const fourth = make({ ...upload(100, 1_000), signal: leaving.signal });
+    const read = code(fourth.body(100_000, 1_000, room));
+    leaving.abort();
+    await read;
+    expect(room.bytes).toBe(0);
   });
 
   test("a client that leaves while it sends, and while it waits", async () => {

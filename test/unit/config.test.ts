@@ -144,6 +144,13 @@ describe("what is wrong is named with its path and what would be right", () => {
     expect(problems.timeouts).toContain("expected a section (key: value), got a list");
   });
 
+  test("one body must find room among all", () => {
+    const parsed = parseConfig({ limits: { bodyBytes: 4_000_000, bodiesBytes: 3_000_000 } });
+    const problems = parsed.ok ? [] : parsed.problems;
+    expect(problems).toMatchObject([{ path: "limits.bodiesBytes" }]);
+    expect(problems[0]?.message).toContain("below limits.bodyBytes");
+  });
+
   test.each([
     [Number.NaN],
     [Number.POSITIVE_INFINITY],

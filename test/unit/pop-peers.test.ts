@@ -38,6 +38,7 @@ function setUp() {
   const transport = { forget: (origin: string) => forgotten.push(origin) } as unknown as Transport;
   const shared = {
     ...{ clock: () => time.nowMs, rng: () => 0, log: () => {}, transport, kernel, table },
+    via: "run-a",
     onPhase: (row: number) => {
       table.columns.down[row] = table.records[row]?.phase === "ready" ? 0 : 1;
     },

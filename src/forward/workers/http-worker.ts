@@ -8,6 +8,7 @@ import type { Clock } from "../../grid/effects.ts";
 import type { EndpointSpec } from "../../grid/endpoint.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest, SmallResponse, Transport } from "../../grid/exchange.ts";
+import { VIA_HEADER } from "../../grid/handover.ts";
 import type { Millis } from "../../grid/units.ts";
 import { tokenIdsOf } from "../../stream/token-ids.ts";
 import { translateBody } from "../../task/dialects/table.ts";
@@ -52,6 +53,8 @@ export interface HttpWorkerOptions {
   /** Largest answer to a poll or probe, bytes. Default 8 MiB. */
   bodyBytesMax?: number;
   timers?: Timers;
+  /** Says in `x-grid-via` that a request came by this PoP, should it come back. */
+  via?: string;
 }
 
 interface Source {
@@ -111,6 +114,7 @@ export class HttpWorker implements Worker {
     this.routePrefix = base.prefix + this.family.routePrefix;
     this.getHeaders = commonHeaders(spec);
     this.postHeaders = { ...this.getHeaders, "content-type": "application/json" };
+    if (options.via !== undefined) this.postHeaders[VIA_HEADER] = options.via;
     this.translatedHeaders = { ...this.family.translated, ...outboundHeaders(spec.headers) };
     this.sources = this.family.loads.map((read) => ({
       read,
@@ -131,15 +135,17 @@ export class HttpWorker implements Worker {
     const own = dialect === DOORS[task.route].dialect;
     const route = own ? task.route : translatedRoute(task.route, dialect);
     const path = pathOf(route, task.model, task.stream);
+    const headers: Headers = {
+      ...this.postHeaders,
+      ...(own ? task.dialectHeaders : this.translatedHeaders),
+      "x-request-id": task.id,
+    };
+    if (task.via !== undefined) headers[VIA_HEADER] = `${task.via}, ${headers[VIA_HEADER]}`;
     return {
       origin: this.origin,
       method: "POST",
       path: this.routePrefix + path,
-      headers: {
-        ...this.postHeaders,
-        ...(own ? task.dialectHeaders : this.translatedHeaders),
-        "x-request-id": task.id,
-      },
+      headers,
       body: own
         ? task.body
         : encoder.encode(translateBody(task, dialect, this.family.quirks.strict)),

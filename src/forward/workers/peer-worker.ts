@@ -6,7 +6,12 @@
 import type { Dialect } from "../../grid/dialect.ts";
 import { GridError } from "../../grid/errors.ts";
 import type { Headers, OutRequest } from "../../grid/exchange.ts";
-import { type Handover, HANDOVER_HEADER, PEER_ANSWER_HEADER } from "../../grid/handover.ts";
+import {
+  type Handover,
+  HANDOVER_HEADER,
+  PEER_ANSWER_HEADER,
+  VIA_HEADER,
+} from "../../grid/handover.ts";
 import { DOORS } from "../../task/route.ts";
 import type { Task } from "../../task/task.ts";
 import { inboundHeaders } from "../header-policy.ts";
@@ -19,6 +24,8 @@ export interface PeerWorkerOptions {
   url: string;
   /** Shared key of the PoPs; undefined = none is used. */
   key: string | undefined;
+  /** What this PoP says of itself in `x-grid-via`. */
+  via: string;
   /** The peer said no: why, and its load as it stands in the header. */
   onRefusal(code: string, load: string | undefined): void;
 }
@@ -41,6 +48,7 @@ export class PeerWorker implements Sender {
       "content-type": "application/json",
       "accept-encoding": "identity",
       "user-agent": "gridpoint",
+      [VIA_HEADER]: options.via,
     };
     if (options.key !== undefined) this.headers[HANDOVER_HEADER.key] = options.key;
   }
@@ -53,6 +61,7 @@ export class PeerWorker implements Sender {
   outbound(task: Task, handover: Handover | undefined): OutRequest {
     const { dialectHeaders, path, body } = task;
     const headers: Headers = { ...this.headers, ...dialectHeaders, "x-request-id": task.id };
+    if (task.via !== undefined) headers[VIA_HEADER] = `${task.via}, ${headers[VIA_HEADER]}`;
     if (handover !== undefined) writeHandover(headers, handover);
     writeWishes(headers, task);
     return { origin: this.origin, method: "POST", path: this.prefix + path, headers, body };

@@ -67,6 +67,16 @@ describe("when nobody is left", () => {
     expect(error).toMatchObject({ code: "no_endpoint", ...detail });
   });
 
+  test("nor is it another thing for who comes while the endpoint rests", () => {
+    const rest = { limited: true, leftMs: 6_400 };
+    const error = refuse(task, nobody({ down: 1 }), 1, rest);
+    expect(error).toMatchObject({ code: "no_endpoint", status: 429, retryAfterS: 6.4 });
+    expect(error.message).toMatch(/One said that it is at its rate limit for another 7 s\.$/);
+    const busy = refuse(task, nobody({ down: 1 }), 1, { ...rest, limited: false });
+    expect(busy).toMatchObject({ status: 503, retryAfterS: 6.4 });
+    expect(refuse(task, nobody({ region: 1 }), 1, rest).retryAfterS).toBe(1);
+  });
+
   test("a prompt that fits nowhere is the caller's to shorten", () => {
     const error = refuse(task, nobody({ context: 3 }), 1);
     expect(error).toMatchObject({ code: "context_length_exceeded", status: 400 });

@@ -11,6 +11,35 @@ describe("API keys", () => {
     expect(auth.caller({})).toEqual({ tenant: "default", models: [] });
   });
 
+  const pop = { host: "127.0.0.1:8801" };
+
+  test.each([
+    [{ "sec-fetch-site": "same-origin", origin: "http://127.0.0.1:8801" }],
+    [{ "sec-fetch-site": "none" }],
+    [{ origin: "http://127.0.0.1:8801" }],
+  ])("without keys a page of the PoP's own site is let in, too (%o)", async (headers) => {
+    const auth = new Authenticator({ keys: [], adminKeys: [] });
+    expect(auth.caller({ ...pop, ...headers })).toMatchObject({ tenant: "default" });
+    await expect(auth.admin({ ...pop, ...headers })).resolves.toBeDefined();
+  });
+
+  test.each([
+    [{ "sec-fetch-site": "cross-site" }],
+    [{ "sec-fetch-site": "same-site", origin: "http://127.0.0.1:3000" }],
+    [{ origin: "https://evil.example" }],
+    [{ origin: "http://127.0.0.1:3000" }],
+    [{ origin: "null" }],
+  ])("a page of another site is not, and needs its key where there are keys (%o)", async (page) => {
+    const headers = { ...pop, ...page };
+    const refused = expect.objectContaining({ code: "invalid_request", status: 403 });
+    const open = new Authenticator({ keys: [], adminKeys: [] });
+    expect(() => open.caller(headers)).toThrow(refused);
+    await expect(open.admin(headers)).rejects.toEqual(refused);
+    const closed = new Authenticator({ keys, adminKeys: [] });
+    const known = { ...headers, authorization: "Bearer secret" };
+    expect(await closed.caller(known)).toMatchObject({ tenant: "acme" });
+  });
+
   test.each([
     [{ authorization: "Bearer secret" }],
     [{ authorization: "bearer  secret" }],

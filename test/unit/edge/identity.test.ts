@@ -98,6 +98,14 @@ describe("an identity from files", async () => {
     expect(() => loadIdentity(files("tokyo"), "tokyo", diskStore(root))).toThrow(
       /holds no epoch; remove it/,
     );
+    // An hour ahead is another clock's; two days ahead no PoP would take.
+    const [hour, days] = [3_600_000, 2 * 86_400_000].map((ms) => Date.now() + ms);
+    identity.saveEpoch(hour as number);
+    expect(loadIdentity(files("tokyo"), "tokyo", diskStore(root)).persistedEpoch).toBe(hour);
+    identity.saveEpoch(days as number);
+    const ahead = loadIdentity(files("tokyo"), "tokyo", diskStore(root));
+    expect(ahead.persistedEpoch).toBe(0);
+    expect(ahead.warnings.join()).toContain("an epoch of the future");
     rmSync(join(root, "tokyo.key.epoch"));
   });
 

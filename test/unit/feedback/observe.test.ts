@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { GridError } from "../../../src/grid/errors.ts";
 import { HealthMarks } from "../../../src/feedback/health.ts";
 import { Feedback, type Flight } from "../../../src/feedback/observe.ts";
 import type { Decision } from "../../../src/grid/decision.ts";
@@ -215,7 +216,7 @@ describe("health marks", () => {
   test("failures in a row take it out, and the mark expires by itself", () => {
     const { health, table } = ready();
     health.refresh(0, 0);
-    for (let i = 0; i < 3; i++) health.failed(0, "disconnected", undefined, 10);
+    for (let i = 0; i < 3; i++) health.failed(0, new GridError("disconnected", ""), 10);
     expect(table.columns.down[0]).toBe(1);
     expect(health.sweep(500)).toEqual([]);
     expect(health.sweep(60_000)).toEqual([0]);
@@ -225,7 +226,13 @@ describe("health marks", () => {
   test("a busy endpoint is left alone for as long as it asks, within bounds", () => {
     const { health, table } = ready();
     health.refresh(0, 0);
-    health.failed(0, "endpoint_busy", 3600, 0);
+    const busy = (status: number) =>
+      new GridError("endpoint_busy", "", { status, retryAfterS: 3600 });
+    health.failed(0, busy(503), 0);
+    expect(health.restOf([1, 0], 1_000)).toEqual({ limited: false, leftMs: 3_599_000 });
+    health.failed(0, busy(429), 0);
+    expect(health.restOf([0], 1_000)?.limited).toBe(true);
+    expect(health.restOf([0], 5_000)).toBeUndefined();
     expect(table.columns.down[0]).toBe(1);
     expect(health.sweep(4_999)).toEqual([]);
     expect(health.sweep(5_000)).toEqual([0]);
@@ -234,7 +241,7 @@ describe("health marks", () => {
   test("what is not its fault is not held against it", () => {
     const { health, table } = ready();
     health.refresh(0, 0);
-    for (let i = 0; i < 50; i++) health.failed(0, "client_gone", undefined, i);
+    for (let i = 0; i < 50; i++) health.failed(0, new GridError("client_gone", ""), i);
     expect(table.columns.down[0]).toBe(0);
   });
 });

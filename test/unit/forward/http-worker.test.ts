@@ -32,7 +32,7 @@ function spec(url: string, more: Partial<EndpointSpec>): EndpointSpec {
 }
 
 const make = (url: string, more: Partial<EndpointSpec> = {}): HttpWorker =>
-  new HttpWorker(spec(url, more), { transport, clock: () => 0 });
+  new HttpWorker(spec(url, more), { transport, clock: () => 0, via: "run-b" });
 
 describe("http worker: requests", () => {
   it("go to the right path with key, id and the operator's headers", () => {
@@ -54,10 +54,13 @@ describe("http worker: requests", () => {
       "content-type": "application/json",
       "accept-encoding": "identity",
       "user-agent": "gridpoint",
+      "x-grid-via": "run-b",
       "x-request-id": "r-9",
       "x-team": "blue",
     });
     expect(worker.outbound(task("chat", "r-10")).headers).not.toBe(request.headers);
+    const passed = worker.outbound({ ...task("chat", "r"), via: "run-a" });
+    expect(passed.headers["x-grid-via"]).toBe("run-a, run-b");
     expect(worker.outbound(task("completions", "r")).path).toBe("/tenant-a/v1/completions");
   });
 

@@ -6,6 +6,7 @@ import type { ParsedBody, Task } from "../../../src/task/task.ts";
 
 const refusals: [string, string | undefined][] = [];
 const worker = new PeerWorker({
+  via: "run-a",
   pop: "oregon",
   url: "https://oregon.example:8443/grid/",
   key: "secret-secret-16",
@@ -50,6 +51,9 @@ describe("the way to another PoP", () => {
       method: "POST",
     });
     expect(request.body).toBe(body);
+    expect(request.headers["x-grid-via"]).toBe("run-a");
+    const passed = worker.outbound({ ...task({}), via: "run-z" }, HANDOVER);
+    expect(passed.headers["x-grid-via"]).toBe("run-z, run-a");
     expect(request.headers).toMatchObject({ ...WISHES, "x-request-id": "r-1" });
     expect(request.headers["x-grid-peer-key"]).toBe("secret-secret-16");
     expect(readHandover(request.headers)).toEqual({

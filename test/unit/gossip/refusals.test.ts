@@ -32,7 +32,7 @@ describe("at the door", () => {
 
   test("a certificate that ran out", () => {
     const old = authority.admit(6, "z", UNIX_MS / 1000 - 10);
-    refused(coreOf(old, { unixMs: UNIX_MS - 60_000 }), "certificate");
+    refused(coreOf(old, { unixMs: UNIX_MS - 60_000 }), "expired");
   });
 
   test("a hello with somebody else's certificate: its key is missing", () => {
@@ -112,6 +112,27 @@ describe("from an open link", () => {
     say(11, 40);
     expect(held(a, b.nid)?.cold.records.get("capacity")?.value).toEqual(Uint8Array.of(9));
     expect(counted(a, "not-accepted")).toBe(1);
+  });
+
+  test("a claim whose certificate ran out is no fault of who passes it on", () => {
+    const { a } = pair();
+    // Known to the others from before; this PoP has started since.
+    const old = authority.admit(20, "z", UNIX_MS / 1000 - 10);
+    const { claim } = coreOf(old, { unixMs: UNIX_MS - 60_000 }).members.self;
+    for (let i = 0; i < 5; i++) a.onFrame(LINK, signedFrame("member", [claim]), 20 + i);
+    expect([counted(a, "claim"), counted(a, "forged"), counted(a, "banned")]).toEqual([5, 0, 0]);
+    expect([a.links.size, held(a, old.nid)]).toEqual([1, undefined]);
+  });
+
+  test("a member stays one when its certificate runs out, until it is gone", () => {
+    const { a } = pair();
+    const soon = authority.admit(21, "z", UNIX_MS / 1000 + 5);
+    const third = coreOf(soon);
+    a.onFrame(LINK, signedFrame("member", [third.members.self.claim]), 20);
+    expect(held(a, soon.nid)?.state).toBe("alive");
+    third.leave(10_000);
+    a.onFrame(LINK, signedFrame("member", [third.members.self.claim]), 10_001);
+    expect(held(a, soon.nid)?.state).toBe("left");
   });
 
   test("three broken frames in a minute ban the peer, for five minutes", () => {

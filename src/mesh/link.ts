@@ -123,5 +123,6 @@ export class MeshLink {
 function plainBytes(data: unknown): Uint8Array | undefined {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (!(data instanceof Uint8Array)) return undefined;
+  if (data.constructor === Uint8Array) return data;
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

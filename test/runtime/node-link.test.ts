@@ -69,8 +69,12 @@ async function rawClient(port: number, first: Uint8Array = new Uint8Array()): Pr
 const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const MASK = [0x11, 0x22, 0x33, 0x44];
 
-function frame(opcode: number, payload: string, { fin = true, masked = true, rsv = 0 } = {}) {
-  const bytes = Buffer.from(payload);
+function frame(
+  opcode: number,
+  payload: string | Buffer,
+  { fin = true, masked = true, rsv = 0 } = {},
+) {
+  const bytes = Buffer.from(payload as string);
   const first = (fin ? 0x80 : 0) | rsv | opcode;
   const long = bytes.length > 125;
   const length = long ? [126, bytes.length >> 8, bytes.length & 0xff] : [bytes.length];
@@ -107,6 +111,14 @@ function numbers(seed: number): () => number {
   };
 }
 
+/** Each as a segment of its own, that the other end has read before the next. */
+async function send(client: Socket, parts: readonly Uint8Array[]): Promise<void> {
+  for (const part of parts) {
+    client.write(part);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
 const until = async (fine: () => boolean): Promise<void> => {
   for (let i = 0; i < 2_000 && !fine(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
 };
@@ -132,22 +144,37 @@ test.for([1, 2, 3, 4, 5, 6, 7, 8])(
   },
 );
 
+test.for([true, false])("no message is seen in the midst of another: %s", async (withHandshake) => {
+  const { port, accepted } = await startServer();
+  const seeming = frame(OP.binary, "never said");
+  const lead = 200;
+  // On the wire, masked, it is a whole frame, and a segment begins with it.
+  const hidden = seeming.map((byte, i) => byte ^ (MASK[(lead + i) % 4] as number));
+  const message = Buffer.concat([Buffer.alloc(lead, "x"), hidden, Buffer.alloc(50, "y")]);
+  const bytes = frame(OP.binary, message);
+  const cut = bytes.indexOf(seeming);
+  const parts = [bytes.subarray(0, cut), seeming, bytes.subarray(cut + seeming.length)];
+  const client = await rawClient(port, withHandshake ? parts.shift() : undefined);
+  const heard = await accepted;
+  await send(client, [...parts, frame(OP.binary, "behind")]);
+  await until(() => heard.messages.length >= 2);
+  expect(heard.messages).toEqual([message.toString(), "behind"]);
+});
+
 test.for([
   ["a frame that is not masked", frame(OP.binary, "plain", { masked: false })],
   ["a bit of an extension", frame(OP.binary, "odd", { rsv: 0x40 })],
   ["a continuation of nothing", frame(OP.continuation, "rest")],
   ["a message over the bound", frame(OP.binary, "x".repeat(MESSAGE_BYTES_MAX + 1))],
-  [
-    "a message within another",
-    Buffer.concat([frame(OP.binary, "fi", { fin: false }), frame(OP.binary, "other")]),
-  ],
+  ["a message within another", frame(OP.binary, "fi", { fin: false })],
 ] as const)("%s ends the link, behind what was right", async ([, faulty]) => {
   const { port, accepted } = await startServer();
   const client = await rawClient(port);
   const heard = await accepted;
-  client.write(Buffer.concat([frame(OP.binary, "right"), faulty, frame(OP.binary, "late")]));
   client.resume();
-  await once(client, "end");
+  const end = once(client, "end");
+  await send(client, [frame(OP.binary, "right"), faulty, frame(OP.binary, "late")]);
+  await end;
   client.end();
   await heard.closed;
   expect(heard.messages).toEqual(["right"]);

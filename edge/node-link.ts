@@ -26,7 +26,10 @@ export class NodeLinkSocket implements LinkSocket {
   private readonly socket: WebSocket;
   private readonly dialled: boolean;
   private stream: Duplex | undefined;
-  /** Bytes that `ws` was given, less those of the messages that it told of: 0, it holds none. */
+  /**
+   * Bytes that `ws` was given, less those of the messages that it told of: 0, it holds none. A
+   * message in parts has headers that it does not tell of: that link stays with it.
+   */
   private withLibrary = 0;
 
   /** @param stream what an open socket came on; undefined: this end dials */
@@ -138,7 +141,7 @@ let framed: { bytes: Uint8Array; frame: Buffer } | undefined;
 
 function plainFrame(bytes: Uint8Array): Buffer {
   if (framed?.bytes === bytes) return framed.frame;
-  const frame = Buffer.allocUnsafeSlow(2 + bytes.length);
+  const frame = Buffer.allocUnsafe(2 + bytes.length);
   frame[0] = WHOLE_BINARY;
   frame[1] = bytes.length;
   frame.set(bytes, 2);

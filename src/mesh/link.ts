@@ -12,6 +12,7 @@ export interface LinkSocket {
   binaryType: string;
   readonly bufferedAmount: number;
   readonly readyState: number;
+  /** Bytes do not change afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   terminate?(): void;

@@ -1,5 +1,5 @@
 /**
- * Gridpoint on Bun: Bun.serve, its fetch as Transport, its sockets. `gridpoint serve` takes this
+ * Gridpoint on Bun: Bun.serve, its sockets and its fetch as Transport. `gridpoint serve` takes this
  * adapter by itself when Bun runs it.
  */
 import type { PopConfig } from "../src/index.ts";
@@ -9,6 +9,7 @@ import { attachDoor, OpenSockets } from "./door-socket.ts";
 import { noLinksNow, webWays } from "./mesh-web.ts";
 import { atTurnsEnd, turnsDone } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
+import { BunTransport } from "./transport-bun.ts";
 import { answer, WebExchange, type WebHost } from "./web.ts";
 import { DirectBody } from "./web-body.ts";
 
@@ -42,7 +43,8 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
 
 /** @throws IdentityError; Error with code EADDRINUSE when the port is taken */
 export async function serveBun(config: PopConfig, effects: Effects): Promise<ServedPop> {
-  const assembled = assemblePop(config, effects, { ...webWays(config), tcp: dialNode });
+  const ways = { ...webWays(config), transport: new BunTransport(), tcp: dialNode };
+  const assembled = assemblePop(config, effects, ways);
   const { pop, gossip } = assembled;
   const sockets = new OpenSockets();
   const host: WebHost = { gossip, answer: (exchange) => answer(pop, exchange) };

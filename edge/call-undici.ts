@@ -1,46 +1,19 @@
-/**
- * One call on undici: dispatch handler and OutCall in one object, so that a chunk costs no closure
- * and no promise. What an engine sent is handed on at the end of the turn in which it came
- * (turn.ts). Whatever happens, the handler hears one end or one error.
- */
+/** One call on undici: dispatch handler and OutCall in one object. */
 import type { Dispatcher } from "undici";
-import { GridError } from "../src/grid/errors.ts";
-import type { Headers, OutCall, OutHandler, OutRequest } from "../src/grid/exchange.ts";
-import type { Carrier, Lane } from "./lane-undici.ts";
+import type { GridError } from "../src/grid/errors.ts";
+import { TurnCall } from "./call.ts";
+import type { Carrier, UndiciLane } from "./lane-undici.ts";
 import { plainHeaders, transportError } from "./transport-errors.ts";
-import { atTurnsEnd, sendWithTurn, type Waiting } from "./turn.ts";
+import { sendWithTurn } from "./turn.ts";
 
-/** The head of an answer, as it waits for the end of the turn. */
-interface Head {
-  status: number;
-  headers: Headers;
-}
-
-const END = Symbol("end");
-type Arrival = Head | Uint8Array | GridError | typeof END;
-
-export class UndiciCall implements Dispatcher.DispatchHandler, OutCall, Waiting {
-  private readonly request: OutRequest;
-  private readonly out: OutHandler;
-  private lane: Lane | undefined;
+export class UndiciCall extends TurnCall implements Dispatcher.DispatchHandler {
+  private lane: UndiciLane | undefined;
   private carrier: Carrier | undefined;
   private controller: Dispatcher.DispatchController | undefined;
-  /** The handler has heard the last of it. */
-  private done = false;
-  /** The engine has said the last of it. */
-  private over = false;
-  private arrivals: Arrival[] = [];
-  private waiting = false;
-  private paused = false;
   private byteSeen = false;
   private reused = false;
 
-  constructor(request: OutRequest, out: OutHandler) {
-    this.request = request;
-    this.out = out;
-  }
-
-  start(lane: Lane): void {
+  start(lane: UndiciLane): void {
     this.lane = lane;
     this.reused = lane.hasIdle;
     this.carrier = lane.take();
@@ -50,6 +23,10 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall, Waiting 
       sendWithTurn(socket);
     }
     client.dispatch(this.request as Dispatcher.DispatchOptions, this);
+  }
+
+  fail(error: Error): void {
+    this.onResponseError(undefined, error);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -66,18 +43,17 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall, Waiting 
     headers: Record<string, string | string[] | undefined>,
   ): void {
     // 1xx are interim: the handler is promised one head, the final one.
-    if (status >= 200) this.arrive({ status, headers: plainHeaders(headers) });
+    if (status >= 200) this.head(status, plainHeaders(headers));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
-    this.arrive(chunk);
+    this.data(chunk);
   }
 
   onResponseEnd(): void {
     if (this.over) return;
-    this.over = true;
     this.lane?.give(this.carrier as Carrier);
-    this.arrive(END);
+    this.last();
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -87,70 +63,19 @@ export class UndiciCall implements Dispatcher.DispatchHandler, OutCall, Waiting 
     const started = this.controller !== undefined;
     const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
     if (reported.retry === "same") this.lane?.dropIdle();
-    this.arrive(reported);
+    this.last(reported);
   }
 
-  abort(reason: GridError): void {
-    if (this.done) return;
-    this.done = true;
-    if (!this.over) {
-      this.over = true;
-      this.controller?.abort(reason);
-      this.dropCarrier();
-    }
-    this.out.onError(reason);
+  protected override cut(reason: GridError): void {
+    this.controller?.abort(reason);
+    this.dropCarrier();
   }
 
-  resume(): void {
-    if (!this.paused) return;
-    this.paused = false;
-    this.wait();
-  }
-
-  proceed(): void {
-    this.waiting = false;
-    try {
-      this.handOn();
-    } catch (cause) {
-      const why = `A response handler failed: ${(cause as Error).message}`;
-      this.abort(new GridError("internal", why, { cause }));
-    }
+  protected override hold(paused: boolean): void {
     const { controller } = this;
-    if (this.over || controller === undefined || controller.paused === this.paused) return;
-    if (this.paused) controller.pause();
+    if (controller === undefined || controller.paused === paused) return;
+    if (paused) controller.pause();
     else controller.resume();
-  }
-
-  /** The handler takes what has come, up to where it says stop. */
-  private handOn(): void {
-    const { arrivals, out } = this;
-    let taken = 0;
-    while (taken < arrivals.length && !this.done && !this.paused) {
-      const one = arrivals[taken++] as Arrival;
-      if (one instanceof Uint8Array) this.paused = !out.onData(one);
-      else if (one === END || one instanceof GridError) this.finish(one);
-      else out.onHead(one.status, one.headers);
-    }
-    if (taken === arrivals.length) arrivals.length = 0;
-    else arrivals.splice(0, taken);
-  }
-
-  private finish(last: typeof END | GridError): void {
-    this.done = true;
-    if (last === END) this.out.onEnd();
-    else this.out.onError(last);
-  }
-
-  private arrive(one: Arrival): void {
-    if (this.done) return;
-    this.arrivals.push(one);
-    this.wait();
-  }
-
-  private wait(): void {
-    if (this.waiting) return;
-    this.waiting = true;
-    atTurnsEnd(this);
   }
 
   private dropCarrier(): void {

@@ -1,9 +1,10 @@
 /** Node's HTTP or HTTPS server with the bounds of a PoP, and its answer to what is no HTTP. */
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { malformed, type PopConfig } from "../src/index.ts";
 import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
+import { createServer } from "./node-http.ts";
 import { isWebSocket } from "./node-upgrade.ts";
 import type { TlsPair } from "./tls-files.ts";
 

@@ -2,13 +2,14 @@
  * WebSockets on Node's server, by `ws`: the gossip path goes to the mesh, every other upgrade to
  * the door as an Exchange that it may take. A refusal is written by Node's own response object.
  */
-import { type IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ServerOptions, WebSocketServer } from "ws";
 import type { Exchange } from "../src/grid/exchange.ts";
 import type { DoorSocket, SocketListener, SocketTerms, Upgrade } from "../src/grid/socket.ts";
 import { attachDoor, offeredProtocols, OpenSockets, type StandardRaw } from "./door-socket.ts";
 import { NodeExchange, targetOf } from "./node-exchange.ts";
+import { ServerResponse } from "./node-http.ts";
 import { sendWithTurn } from "./turn.ts";
 
 /** Small and dense messages: compression would cost memory per socket and invite bombs. */

@@ -13,8 +13,11 @@ import { NodeUpgrades } from "./node-upgrade.ts";
 import { loadTlsPair, renewTls } from "./tls-files.ts";
 import { atTurnsEnd, turnsDone } from "./turn.ts";
 
-/** The answer of a route is written by its Exchange; Hono wants something to hold. */
-const SENT = new Response(null);
+/**
+ * The answer of a route is written by its Exchange; Hono wants something to hold, and looks at none
+ * of it. A real Response would load Node's own copy of undici (node-http.ts).
+ */
+const SENT = {} as Response;
 
 /**
  * Creates the PoP and listens.

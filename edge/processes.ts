@@ -5,7 +5,6 @@
  * flight, learned and pinned comes to it within a tick.
  */
 import cluster, { type Worker } from "node:cluster";
-import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { FleetPop } from "../src/grid/fleet.ts";
 import type { HeldQuestion } from "../src/grid/processes.ts";
@@ -21,6 +20,7 @@ import {
 import { mergeMetrics } from "./merge-metrics.ts";
 import { IdentityError } from "./identity.ts";
 import { linkPath, nodeWays } from "./mesh-node.ts";
+import { IncomingMessage } from "./node-http.ts";
 import { HELD_MS, MessagePort, type ProcessMessage, Questions } from "./process-messages.ts";
 
 const METRICS_MS = 500;

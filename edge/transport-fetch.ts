@@ -26,7 +26,7 @@ function headersOf(response: Response): Headers {
   const headers: Headers = toJSON === undefined ? {} : plainHeaders(toJSON.call(response.headers));
   if (toJSON === undefined) {
     for (const [name, value] of response.headers) {
-      headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+      headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
     }
   }
   // fetch has undone the encoding already: these two would describe bytes that are gone.

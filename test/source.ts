@@ -64,14 +64,17 @@ type Visitor = (node: Node, parent: Node | undefined, key: string) => void;
 
 function visit(node: Node, parent: Node | undefined, key: string, visitor: Visitor): void {
   visitor(node, parent, key);
-  for (const [name, child] of Object.entries(node)) {
-    const children = Array.isArray(child) ? child : [child];
-    for (const one of children) {
-      if (typeof one === "object" && one !== null && typeof one.type === "string") {
-        visit(one as Node, node, name, visitor);
-      }
-    }
+  // A million nodes: no arrays of entries for them.
+  for (const name in node) {
+    const child = node[name];
+    if (typeof child !== "object" || child === null) continue;
+    if (!Array.isArray(child)) visitChild(child as Partial<Node>, node, name, visitor);
+    else for (const one of child) visitChild(one as Partial<Node> | null, node, name, visitor);
   }
+}
+
+function visitChild(child: Partial<Node> | null, parent: Node, key: string, visitor: Visitor) {
+  if (typeof child?.type === "string") visit(child as Node, parent, key, visitor);
 }
 
 const IMPORTING = [

@@ -6,8 +6,9 @@
  * own lines on two other descriptors.
  */
 import { existsSync, writeSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { basename } from "node:path";
+import { createServer } from "../node-http.ts";
 import { labelValue, METRICS_TYPE, sample } from "./exposition.ts";
 import {
   ApiError,

@@ -2,9 +2,10 @@
  * The emulated engine: the step model behind the HTTP interface of a vLLM server, with faults and a
  * share schedule on command. A black box on purpose: whoever uses it speaks to it over the wire.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { EngineModel, type Sequence } from "../../src/sim/engine.ts";
 import type { EngineProfile } from "../../src/sim/profiles.ts";
+import { createServer } from "../node-http.ts";
 import { Call, type Choice, planChoice } from "./call.ts";
 import { type Fault, Faults, parseFault } from "./faults.ts";
 import { type PromptPiece, type ReadPrompt, readPrompt } from "./filler.ts";
@@ -93,8 +94,7 @@ export class EmulatedEngine {
     this.model = new EngineModel<Choice>(options.profile, options.seed ?? 1, this.kv);
     this.maxQueue = options.maxQueue ?? 10_000;
     this.pump = new Pump(this.model, options.speed ?? 1, this);
-    const openCalls = (): number => this.calls.size;
-    this.pages = new Pages(this.model, this.metrics, options.models[0], openCalls);
+    this.pages = new Pages(this.model, this.metrics, options.models[0], () => this.calls.size);
     this.schedule = new ShareSchedule(options.shareSchedule ?? [], (share) => this.setShare(share));
     for (const fault of options.faults ?? []) this.arm(fault);
     this.server = this.createServer();

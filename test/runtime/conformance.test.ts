@@ -22,8 +22,8 @@ for (const runtime of RUNTIMES) {
   const reason = missing(runtime);
   describe.skipIf(reason)(reason ?? runtime, () => {
     serving(runtime);
-    sockets(runtime);
-    deciding(runtime);
+    const host = sockets(runtime);
+    deciding(runtime, host);
     if (runtime === "workerd") restarting();
     // On Node: grid.test.ts and handover.test.ts.
     if (runtime !== "node") besideNode(runtime);
@@ -166,17 +166,13 @@ function serving(runtime: RuntimeName): void {
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const TEST_WORKER = "test/runtime/test-worker.ts";
 
-/** A PoP on workerd with what tests need beside it. */
-const testWorker = () =>
-  startPop({ endpoints: [] }, { runtime: "workerd", worker: TEST_WORKER, ready: false });
-
-/** A door's WebSocket through the runtime's adapter. */
-function sockets(runtime: RuntimeName): void {
+/** A door's WebSocket through the runtime's adapter; on workerd, a PoP with more than that. */
+function sockets(runtime: RuntimeName): () => ServerProcess {
   let host: ServerProcess;
 
   beforeAll(async () => {
     host = await (runtime === "workerd"
-      ? testWorker()
+      ? startPop({ endpoints: [] }, { runtime, worker: TEST_WORKER, ready: false })
       : startCli([], runtime, script("socket-host.ts")));
   });
 
@@ -230,24 +226,25 @@ function sockets(runtime: RuntimeName): void {
     expect(said.at(-1)).toBe(`drained after ${pieces}`);
     socket.terminate();
   });
+  return () => host;
 }
 
-function deciding(runtime: RuntimeName): void {
+const decisionsOf = (name: RuntimeName): string => {
+  const [file, args] = commandLine(name, [], script("decisions.ts"));
+  return execFileSync(file, args, { encoding: "utf8" }).trim();
+};
+/** Node's, which all others are held to: asked once. */
+let onNode: string | undefined;
+
+function deciding(runtime: RuntimeName, host: () => ServerProcess): void {
   test("the kernel decides as everywhere, bit for bit, and as its twin", async () => {
-    const run = (name: RuntimeName): string => {
-      const [file, args] = commandLine(name, [], script("decisions.ts"));
-      return execFileSync(file, args, { encoding: "utf8" }).trim();
-    };
-    const here = run("node");
+    onNode ??= decisionsOf("node");
+    const here = onNode;
     const [, wasm, , twin] = here.split(" ");
     expect(wasm).toBe(twin);
-    if (runtime !== "workerd") return expect(run(runtime)).toBe(here);
-    const pop = await testWorker();
-    try {
-      expect(await pop.text("/test/decisions")).toBe(here);
-    } finally {
-      await pop.stop();
-    }
+    const there =
+      runtime === "workerd" ? await host().text("/test/decisions") : decisionsOf(runtime);
+    expect(there).toBe(here);
   });
 }
 

@@ -17,6 +17,13 @@ const home = join(folder, "home");
 const execute = promisify(execFile);
 const started: Command[] = [];
 
+/** Makes a process say at its end whether Node has loaded its own HTTP client, too. */
+const TELL = `process.once("exit", () => {
+  const own = process.moduleLoadList.some((name) => name.includes("internal/deps/undici"));
+  console.log(own ? "two clients" : "one client");
+});`;
+const telling = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TELL)}` };
+
 /** npm as the one that runs these tests, else the one on PATH; never with a network or a cache. */
 async function npm(args: string[], cwd: string): Promise<string> {
   const script = process.env.npm_execpath;
@@ -71,14 +78,14 @@ describe("the package", () => {
     expect(output).toContain("Usage: gridpoint COMMAND");
   });
 
-  test("gridpoint serve answers a request from gridpoint engine", async () => {
+  test("gridpoint serve answers a request from gridpoint engine, with one client", async () => {
     const engine = ["engine", "--port", "0", "--profile", "instant", "--model", "packed"];
-    started.push(start(engine, { script }));
+    started.push(start(engine, { script, env: telling }));
     const [, engineUrl] = await started[0].said(/listening on (http:\/\/\S+)/);
     const config = join(home, "pop.json");
     const endpoints = [{ id: "one", url: engineUrl, engine: "vllm" }];
     writeFileSync(config, JSON.stringify({ listen: { port: 0 }, endpoints }));
-    started.push(start(["serve", "--config", config], { script }));
+    started.push(start(["serve", "--config", config], { script, env: telling }));
     const [, url] = await started[1].said(/listening on (http:\/\/\S+)/);
     await ready(`${url}/readyz`);
     const answer = await fetch(`${url}/v1/chat/completions`, {
@@ -94,6 +101,12 @@ describe("the package", () => {
     expect(answer.headers.get("x-grid-route")).toContain("endpoint=one");
     const { choices } = (await answer.json()) as { choices: { message: { content: string } }[] };
     expect(choices[0].message.content.length).toBeGreaterThan(0);
+    // A second client would be a fifth of each start (edge/node-http.ts).
+    for (const { process: one, exited, output } of [...started].reverse()) {
+      one.kill("SIGTERM");
+      expect(await exited).toBe(0);
+      expect(output()).toMatch(/^one client$/m);
+    }
   });
 
   test("the library is importable and says what it is", async () => {

@@ -95,7 +95,7 @@ export const DEVIATIONS = {
     workerd: "one object is the PoP",
   },
   "connect time-out": {
-    bun: "fetch does not tell when a connection stands: the first-token time-out counts",
+    bun: "for https: only, where it is fetch's: the first-token time-out counts",
     deno: "fetch does not tell when a connection stands: the first-token time-out counts",
     workerd: "fetch does not tell when a connection stands: the first-token time-out counts",
   },

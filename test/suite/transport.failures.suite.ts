@@ -222,7 +222,9 @@ async function openDeaf(): Promise<{ origin: string; close(): void }> {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       },
     );`;
-  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  // Another runtime's server may take more than its backlog says.
+  const node = process.env["GRIDPOINT_NODE"] ?? process.execPath;
+  const child = spawn(node, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
   const [first] = (await once(child.stdout, "data")) as [Buffer];
   const port = Number(first.toString());
   const fillers: net.Socket[] = [];

@@ -1,0 +1,100 @@
+/** One call on a connection of tcp-connection.ts. */
+import type { Headers, OutRequest } from "../src/grid/exchange.ts";
+import { TurnCall } from "./call.ts";
+import type { TcpLane } from "./lane-tcp.ts";
+import type { TcpSocket } from "./tcp.ts";
+import { type Carried, type TcpConnection, TcpError } from "./tcp-connection.ts";
+import { transportError } from "./transport-errors.ts";
+
+/** Requests up to this many bytes are put together here and go out in one write. */
+const SCRATCH = Buffer.alloc(64 * 1024);
+
+const NOT_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
+const NOT_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const NOT_PATH = /[^\x21-\x7e\x80-\xff]/;
+/** What only the connection itself may say. */
+const RESERVED = /^(connection|expect|keep-alive|transfer-encoding|upgrade)$/;
+
+/** @throws TcpError where it cannot be put on the wire */
+function headOf({ method, path, headers, body }: OutRequest, host: string): string {
+  if (NOT_PATH.test(path)) throw new TcpError("UND_ERR_INVALID_ARG", "invalid request path");
+  let head = `${method} ${path} HTTP/1.1\r\nconnection: keep-alive\r\n`;
+  if (headers.host === undefined) head += `host: ${host}\r\n`;
+  for (const name in headers) {
+    const value = headers[name] as string;
+    if (name === "content-length") continue;
+    if (name === "" || NOT_TOKEN.test(name) || NOT_VALUE.test(value) || RESERVED.test(name)) {
+      throw new TcpError("UND_ERR_INVALID_ARG", `invalid header ${JSON.stringify(name)}`);
+    }
+    head += `${name}: ${value}\r\n`;
+  }
+  if (method === "POST" || body !== undefined)
+    head += `content-length: ${body?.byteLength ?? 0}\r\n`;
+  return `${head}\r\n`;
+}
+
+export class TcpCall extends TurnCall implements Carried {
+  private lane: TcpLane | undefined;
+  private connection: TcpConnection | undefined;
+  private requestHead = "";
+  private byteSeen = false;
+  private reused = false;
+
+  /** @throws GridError endpoint_busy; TcpError */
+  start(lane: TcpLane): void {
+    this.requestHead = headOf(this.request, lane.host);
+    this.lane = lane;
+    this.connection = lane.take();
+    this.reused = this.connection.reused;
+    this.connection.carry(this);
+  }
+
+  fail(error: Error): void {
+    this.onFailure(error, false);
+  }
+
+  write(socket: TcpSocket): void {
+    const { requestHead, request } = this;
+    const { body } = request;
+    const size = requestHead.length + (body?.byteLength ?? 0);
+    if (size > SCRATCH.byteLength) {
+      socket.write(Buffer.from(requestHead, "latin1"));
+      if (body !== undefined) socket.write(body);
+      return;
+    }
+    SCRATCH.write(requestHead, 0, "latin1");
+    if (body !== undefined) SCRATCH.set(body, requestHead.length);
+    socket.write(SCRATCH.subarray(0, size));
+  }
+
+  onByte(): void {
+    this.byteSeen = true;
+  }
+
+  onHead(status: number, headers: Headers): void {
+    this.head(status, headers);
+  }
+
+  onBody(chunk: Uint8Array): void {
+    this.data(chunk);
+  }
+
+  onComplete(): void {
+    this.last();
+  }
+
+  onFailure(error: Error, started: boolean): void {
+    if (this.over) return;
+    const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
+    if (reported.retry === "same") this.lane?.dropIdle();
+    this.last(reported);
+  }
+
+  protected override cut(): void {
+    if (this.connection !== undefined) this.lane?.drop(this.connection);
+  }
+
+  protected override hold(paused: boolean): void {
+    this.connection?.hold(paused);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * One call of a transport whose answer is handed on at the end of the turn in which it came
+ * (turn.ts): an object per call, no closure and no promise per chunk. Whatever happens, the
+ * handler hears one end or one error.
+ */
+import { GridError } from "../src/grid/errors.ts";
+import type { Headers, OutCall, OutHandler, OutRequest } from "../src/grid/exchange.ts";
+import { atTurnsEnd, type Waiting } from "./turn.ts";
+
+/** The head of an answer, as it waits for the end of the turn. */
+interface Head {
+  status: number;
+  headers: Headers;
+}
+
+const END = Symbol("end");
+type Arrival = Head | Uint8Array | GridError | typeof END;
+
+export abstract class TurnCall implements OutCall, Waiting {
+  protected readonly request: OutRequest;
+  /** The endpoint has said the last of it. */
+  protected over = false;
+  private readonly out: OutHandler;
+  /** The handler has heard the last of it. */
+  private done = false;
+  private readonly arrivals: Arrival[] = [];
+  private waiting = false;
+  private paused = false;
+
+  constructor(request: OutRequest, out: OutHandler) {
+    this.request = request;
+    this.out = out;
+  }
+
+  /** Ends what carries the call, for good. */
+  protected abstract cut(reason: GridError): void;
+
+  /** Stops or starts the reading of what comes. Called only while it is not over. */
+  protected abstract hold(paused: boolean): void;
+
+  abort(reason: GridError): void {
+    if (this.done) return;
+    this.done = true;
+    if (!this.over) {
+      this.over = true;
+      this.cut(reason);
+    }
+    this.out.onError(reason);
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.wait();
+  }
+
+  proceed(): void {
+    this.waiting = false;
+    try {
+      this.handOn();
+    } catch (cause) {
+      const why = `A response handler failed: ${(cause as Error).message}`;
+      this.abort(new GridError("internal", why, { cause }));
+    }
+    if (!this.over) this.hold(this.paused);
+  }
+
+  protected head(status: number, headers: Headers): void {
+    this.arrive({ status, headers });
+  }
+
+  protected data(chunk: Uint8Array): void {
+    this.arrive(chunk);
+  }
+
+  /** The last that comes: a failure, or the answer's end. */
+  protected last(error?: GridError): void {
+    this.over = true;
+    this.arrive(error ?? END);
+  }
+
+  /** The handler takes what has come, up to where it says stop. */
+  private handOn(): void {
+    const { arrivals, out } = this;
+    let taken = 0;
+    while (taken < arrivals.length && !this.done && !this.paused) {
+      const one = arrivals[taken++] as Arrival;
+      if (one instanceof Uint8Array) this.paused = !out.onData(one);
+      else if (one === END || one instanceof GridError) this.finish(one);
+      else out.onHead(one.status, one.headers);
+    }
+    if (taken === arrivals.length) arrivals.length = 0;
+    else arrivals.splice(0, taken);
+  }
+
+  private finish(last: typeof END | GridError): void {
+    this.done = true;
+    if (last === END) this.out.onEnd();
+    else this.out.onError(last);
+  }
+
+  private arrive(one: Arrival): void {
+    if (this.done) return;
+    this.arrivals.push(one);
+    this.wait();
+  }
+
+  private wait(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    atTurnsEnd(this);
+  }
+}

@@ -1,0 +1,111 @@
+/** TCP on Bun's own sockets, without the streams of `node:net` above them. */
+import type { TcpHandler, TcpSocket } from "./tcp.ts";
+
+interface RawSocket {
+  data: BunTcp;
+  /** Bytes taken; -1 when it is closed. */
+  write(bytes: Uint8Array): number;
+  pause(): void;
+  resume(): void;
+  setNoDelay(on: boolean): void;
+  terminate(): void;
+}
+
+declare const Bun: {
+  connect(options: {
+    hostname: string;
+    port: number;
+    data: BunTcp;
+    socket: Record<string, (socket: RawSocket, what: never) => void>;
+  }): Promise<unknown>;
+};
+
+class BunTcp implements TcpSocket {
+  private readonly handler: TcpHandler;
+  private raw: RawSocket | undefined;
+  private over = false;
+  /** Written, but not taken yet. */
+  private readonly rest: Uint8Array[] = [];
+
+  constructor(handler: TcpHandler) {
+    this.handler = handler;
+  }
+
+  get drained(): boolean {
+    return this.rest.length === 0;
+  }
+
+  write(bytes: Uint8Array): void {
+    const taken = this.rest.length > 0 ? 0 : this.put(bytes);
+    if (taken < bytes.byteLength) this.rest.push(bytes.slice(taken));
+  }
+
+  pause(): void {
+    this.raw?.pause();
+  }
+
+  resume(): void {
+    this.raw?.resume();
+  }
+
+  close(): void {
+    this.over = true;
+    this.rest.length = 0;
+    this.raw?.terminate();
+  }
+
+  opened(raw: RawSocket): void {
+    if (this.over) return raw.terminate();
+    this.raw = raw;
+    raw.setNoDelay(true);
+    this.handler.onOpen();
+  }
+
+  came(bytes: Buffer): void {
+    if (!this.over) this.handler.onData(bytes);
+  }
+
+  ended(): void {
+    if (!this.over) this.handler.onEnd();
+  }
+
+  closed(error?: Error): void {
+    if (this.over) return;
+    this.over = true;
+    this.handler.onClose(error);
+  }
+
+  drain(): void {
+    const { rest } = this;
+    while (rest.length > 0) {
+      const first = rest[0] as Uint8Array;
+      const taken = this.put(first);
+      if (taken < first.byteLength) {
+        rest[0] = first.subarray(taken);
+        return;
+      }
+      rest.shift();
+    }
+  }
+
+  private put(bytes: Uint8Array): number {
+    return Math.max(0, this.raw?.write(bytes) ?? 0);
+  }
+}
+
+/** One table for all sockets: Bun copies it per connection otherwise. */
+const HANDLERS = {
+  open: (raw: RawSocket) => raw.data.opened(raw),
+  data: ({ data }: RawSocket, bytes: Buffer) => data.came(bytes),
+  drain: ({ data }: RawSocket) => data.drain(),
+  end: ({ data }: RawSocket) => data.ended(),
+  close: ({ data }: RawSocket, error?: Error) => data.closed(error),
+  error: ({ data }: RawSocket, error: Error) => data.closed(error),
+};
+
+export function connectBun(hostname: string, port: number, handler: TcpHandler): TcpSocket {
+  const socket = new BunTcp(handler);
+  const connecting = Bun.connect({ hostname, port, data: socket, socket: HANDLERS });
+  connecting.catch((error: Error) => socket.closed(error));
+  return socket;
+}

@@ -1,0 +1,26 @@
+/** A TCP connection as a transport wants it: bytes, a brake, and errors with their codes. */
+
+export interface TcpHandler {
+  onOpen(): void;
+  /** The bytes are the receiver's. */
+  onData(bytes: Buffer): void;
+  /** The other side says no more. */
+  onEnd(): void;
+  /** Exactly once, also when it never opened; not after `close`. */
+  onClose(error?: Error): void;
+}
+
+export interface TcpSocket {
+  /** Takes all of it, also what the other side does not take yet; keeps no view of it. */
+  write(bytes: Uint8Array): void;
+  /** What was written has been taken by the operating system. */
+  readonly drained: boolean;
+  /** Reads no more until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Ends it at once, also before it opened; nothing more is heard. */
+  close(): void;
+}
+
+/** Starts to connect; never throws. */
+export type TcpConnect = (host: string, port: number, handler: TcpHandler) => TcpSocket;

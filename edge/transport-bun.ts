@@ -1,0 +1,26 @@
+/** The Bun transport: its sockets for `http:`, its fetch where there is TLS. */
+import type { OutCall, OutHandler, OutRequest, Transport } from "../src/grid/exchange.ts";
+import { connectBun } from "./tcp-bun.ts";
+import { FetchTransport } from "./transport-fetch.ts";
+import { TcpTransport } from "./transport-tcp.ts";
+
+export class BunTransport implements Transport {
+  private readonly plain = new TcpTransport(connectBun);
+  private readonly secure = new FetchTransport();
+
+  send(request: OutRequest, handler: OutHandler): OutCall {
+    return this.of(request.origin).send(request, handler);
+  }
+
+  forget(origin: string): void {
+    this.of(origin).forget(origin);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.plain.close(), this.secure.close()]);
+  }
+
+  private of(origin: string): Transport {
+    return origin.startsWith("http:") ? this.plain : this.secure;
+  }
+}

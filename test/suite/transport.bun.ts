@@ -1,0 +1,14 @@
+/**
+ * The transport's suites on Bun's own sockets, under Bun's own test runner, which stands in for
+ * vitest there. `test/runtime/transport-bun.test.ts` runs this.
+ */
+import { BunTransport } from "../../edge/transport-bun.ts";
+import { transportFailureSuite } from "./transport.failures.suite.ts";
+import { transportSuite } from "./transport.suite.ts";
+import { transportWireSuite } from "./transport.wire.suite.ts";
+
+const bun = () => new BunTransport();
+
+transportSuite("bun", bun);
+transportFailureSuite("bun", bun);
+transportWireSuite("bun", bun);

@@ -26,6 +26,13 @@ import { type MemberView, viewOf } from "./view.ts";
 /** `setLocal` with this key is a load report; every other key is cold state. */
 export const HOT_KEY = "hot";
 
+/** A frame that came, and when. */
+export interface Arrival {
+  id: LinkId;
+  bytes: Uint8Array;
+  atMs: Millis;
+}
+
 const REVIEW_TICKS = 2;
 const SWEEP_TICKS = 600;
 const SURPLUS_MS = 60_000;
@@ -91,10 +98,17 @@ export class GossipCore {
 
   /** Bytes are read before it returns and not kept. */
   onFrame(id: LinkId, bytes: Uint8Array, nowMs: Millis): Effect[] {
-    return this.run(nowMs, () => {
+    return this.onFrames([{ id, bytes, atMs: nowMs }]);
+  }
+
+  /** Frames of any links in the order in which they came, with no other input in between. */
+  onFrames(arrivals: readonly Arrival[]): Effect[] {
+    for (const { id, bytes, atMs } of arrivals) {
+      this.begin(atMs);
       const link = this.links.get(id);
-      if (link !== undefined) this.takeBytes(link, bytes, nowMs);
-    });
+      if (link !== undefined) this.takeBytes(link, bytes, atMs);
+    }
+    return this.context.drain();
   }
 
   onTimer(id: TimerId, nowMs: Millis): Effect[] {
@@ -177,10 +191,14 @@ export class GossipCore {
   }
 
   private run(nowMs: Millis, input: () => void): Effect[] {
-    this.context.nowMs = Math.max(nowMs, this.context.nowMs);
-    this.health.notice();
+    this.begin(nowMs);
     input();
     return this.context.drain();
+  }
+
+  private begin(nowMs: Millis): void {
+    this.context.nowMs = Math.max(nowMs, this.context.nowMs);
+    this.health.notice();
   }
 
   private takeBytes(link: Link, bytes: Uint8Array, nowMs: Millis): void {

@@ -178,6 +178,11 @@ export function hotFrame(sentMs: number, items: readonly HotItem[]): Uint8Array 
   return writer.bytes();
 }
 
+/** Up to three load reports, by the frame's first bytes: whether they can be read is not known. */
+export function isHotFrame(bytes: Uint8Array): boolean {
+  return ((bytes[0] as number) & 0xf0) === 0x90 && bytes[1] === 5;
+}
+
 /** COLD, ACCUSE or, with certificates, MEMBER. */
 export function signedFrame(
   kind: "cold" | "accuse" | "member",

@@ -186,6 +186,11 @@ export class Spread {
     this.offerHot(link);
   }
 
+  /** What comes is passed on. */
+  get relays(): boolean {
+    return this.relaying.size > 0;
+  }
+
   closed(link: Link): void {
     this.relaying.delete(link);
   }

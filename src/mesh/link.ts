@@ -12,6 +12,7 @@ export interface LinkSocket {
   binaryType: string;
   readonly bufferedAmount: number;
   readonly readyState: number;
+  /** Bytes do not change afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   terminate?(): void;
@@ -123,5 +124,6 @@ export class MeshLink {
 function plainBytes(data: unknown): Uint8Array | undefined {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (!(data instanceof Uint8Array)) return undefined;
+  if (data.constructor === Uint8Array) return data;
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -95,7 +95,7 @@ export class MeshBus extends CoreBus {
   }
 
   protected carry(input: Input): void {
-    this.mesh.perform(input(this.core, this.clock()));
+    this.mesh.carry(input);
   }
 
   private take(event: GossipEvent): void {

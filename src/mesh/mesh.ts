@@ -3,8 +3,9 @@
  * its timers. Everything is bounded: sockets, bytes unsent per socket, time that a socket may take
  * to close. How a socket is opened is the runtime's: `dial` and `accept` are handed in.
  */
-import type { GossipCore } from "../gossip/core.ts";
+import type { Arrival, GossipCore } from "../gossip/core.ts";
 import type { Effect, GossipEvent, LinkId, TimerId } from "../gossip/context.ts";
+import { isHotFrame } from "../gossip/message.ts";
 import type { Clock } from "../grid/effects.ts";
 import type { Millis } from "../grid/units.ts";
 import { CLOSE, type LinkListener, type LinkSocket, MeshLink, turnAway } from "./link.ts";
@@ -39,8 +40,13 @@ export interface MeshStats {
 const CLOSE_MS = 1_000;
 /** Times the core's own hard limit, above which a socket that does not drain is cut at once. */
 const OVERFLOW = 2;
-/** Upkeep may be done so much before its time; the PoP is awake every 40 ms. */
-const UPKEEP_EARLY_MS = 40;
+/** The core's upkeep may come so late where the PoP is awake anyway, as it is every 40 ms. */
+const UPKEEP_LATE_MS = 60;
+/** A PoP that was not awake for so long has no turns of its own to wait for. */
+const AWAKE_MS = 100;
+/** Load reports that wait for such a turn, and bytes of one. */
+const WAITING_MAX = 256;
+const WAITING_BYTES_MAX = 256;
 
 export class Mesh implements LinkListener {
   readonly core: GossipCore;
@@ -57,6 +63,9 @@ export class Mesh implements LinkListener {
   /** Written over again and again: a Map of which things are deleted has to be made anew. */
   private readonly timers = new Map<TimerId, { atMs: Millis; handle: unknown; fire: () => void }>();
   private readonly waiting: Effect[] = [];
+  /** Load reports that came since the PoP was awake. */
+  private arrived: Arrival[] = [];
+  private awakeMs: Millis = Number.NEGATIVE_INFINITY;
   private busy = false;
   private nextId = 1;
   private over = false;
@@ -81,8 +90,13 @@ export class Mesh implements LinkListener {
     this.adopt(socket, undefined).adopt();
   }
 
-  /** What the owner of the core asked of it: `perform(core.setLocal(...))`. */
-  perform(effects: readonly Effect[]): void {
+  /** What the owner of the core asks of it. */
+  carry(input: (core: GossipCore, nowMs: Millis) => Effect[]): void {
+    this.readArrived();
+    this.perform(input(this.core, this.host.clock()));
+  }
+
+  private perform(effects: readonly Effect[]): void {
     // An event may ask for more: in order, one after another.
     if (this.busy) {
       this.waiting.push(...effects);
@@ -103,11 +117,12 @@ export class Mesh implements LinkListener {
     }
   }
 
-  /** The process is awake anyway: upkeep that is due soon needs no wake of its own. */
+  /** The process is awake anyway: what waits, and upkeep that is due, needs no wake of its own. */
   awake(): void {
+    this.awakeMs = this.host.clock();
+    this.readArrived();
     const tick = this.timers.get("tick");
-    if (tick?.handle === undefined) return;
-    if (tick.atMs - this.host.clock() > UPKEEP_EARLY_MS) return;
+    if (tick?.handle === undefined || tick.atMs > this.awakeMs) return;
     this.host.timers.clearTimeout(tick.handle as never);
     this.fire("tick");
   }
@@ -136,14 +151,19 @@ export class Mesh implements LinkListener {
 
   onUp(link: MeshLink): void {
     if (!this.links.has(link.id)) return;
-    this.perform(this.core.onLink(link.id, "up", this.host.clock(), link.address));
+    this.carry((core, nowMs) => core.onLink(link.id, "up", nowMs, link.address));
   }
 
   onFrame(link: MeshLink, bytes: Uint8Array): void {
     if (!this.links.has(link.id)) return;
     this.stats.framesIn++;
     this.stats.bytesIn += bytes.length;
-    this.perform(this.core.onFrame(link.id, bytes, this.host.clock()));
+    const atMs = this.host.clock();
+    if (this.mayWait(bytes, atMs)) this.arrived.push({ id: link.id, bytes: bytes.slice(), atMs });
+    else {
+      this.readArrived();
+      this.perform(this.core.onFrame(link.id, bytes, atMs));
+    }
   }
 
   onDown(link: MeshLink): void {
@@ -154,7 +174,26 @@ export class Mesh implements LinkListener {
     this.stats.links = this.links.size;
     if (!link.up) this.stats.dialFailures++;
     const dialled = link.up ? undefined : link.address;
-    this.perform(this.core.onLink(link.id, "down", this.host.clock(), dialled));
+    this.carry((core, nowMs) => core.onLink(link.id, "down", nowMs, dialled));
+  }
+
+  /**
+   * Nobody looks at a load before the PoP's next turn, so its report is read there, with all that
+   * came in between: code that is run once per frame costs several times what it does in a row.
+   */
+  private mayWait(bytes: Uint8Array, atMs: Millis): boolean {
+    if (atMs - this.awakeMs > AWAKE_MS || this.core.spread.relays) return false;
+    return (
+      bytes.length <= WAITING_BYTES_MAX && this.arrived.length < WAITING_MAX && isHotFrame(bytes)
+    );
+  }
+
+  /** Before every other input: the core hears all in the order and with the times of coming. */
+  private readArrived(): void {
+    if (this.arrived.length === 0) return;
+    const these = this.arrived;
+    this.arrived = [];
+    this.perform(this.core.onFrames(these));
   }
 
   private do(effect: Effect): void {
@@ -207,7 +246,7 @@ export class Mesh implements LinkListener {
       const id = this.nextId++;
       // Not from within the effects of the input that asked for it.
       this.host.timers.setTimeout(() => {
-        if (!this.over) this.perform(this.core.onLink(id, "down", this.host.clock(), address));
+        if (!this.over) this.carry((core, nowMs) => core.onLink(id, "down", nowMs, address));
       }, 0);
     }
   }
@@ -236,7 +275,9 @@ export class Mesh implements LinkListener {
     } else if (timer.handle !== undefined) this.host.timers.clearTimeout(timer.handle as never);
     timer.atMs = atMs;
     // Runtimes cut fractions off: the timer would come before its time.
-    const waitMs = Math.max(0, Math.ceil(atMs - this.host.clock()));
+    const nowMs = this.host.clock();
+    const late = id === "tick" && nowMs - this.awakeMs <= AWAKE_MS ? UPKEEP_LATE_MS : 0;
+    const waitMs = Math.max(0, Math.ceil(atMs - nowMs)) + late;
     timer.handle = this.host.timers.setTimeout(timer.fire, waitMs);
   }
 
@@ -244,6 +285,6 @@ export class Mesh implements LinkListener {
     const timer = this.timers.get(id);
     if (timer !== undefined) timer.handle = undefined;
     if (id === "tick") for (const link of this.backlogged) this.tellBuffered(link);
-    this.perform(this.core.onTimer(id, this.host.clock()));
+    this.carry((core, nowMs) => core.onTimer(id, nowMs));
   }
 }

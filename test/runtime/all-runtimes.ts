@@ -25,7 +25,9 @@ const SUITES = [
 /** What suites do only when they are asked: print their times, install packages. */
 const LONG_FORMS = { GRIDPOINT_CANCELS: "200", GRIDPOINT_IMAGES: "1" };
 /** Those that know by themselves which runtimes they start. */
-const ONCE = ["conformance", "workerd", "images"].map((name) => `test/runtime/${name}.test.ts`);
+const ONCE = ["conformance", "transport-bun", "workerd", "images"].map(
+  (name) => `test/runtime/${name}.test.ts`,
+);
 
 function vitest(files: string[], runtime: RuntimeName): boolean {
   const line = ["run", "--config", "test/vitest.config.ts", "--no-file-parallelism", ...files];
@@ -57,7 +59,7 @@ if (args.includes("--deviations")) {
   }
   const wanted = RUNTIMES.filter((name) => args.length === 0 || args.includes(name));
   const failed: string[] = [];
-  if (!vitest(ONCE, "node")) failed.push("conformance, workerd or images");
+  if (!vitest(ONCE, "node")) failed.push(`one of ${ONCE.join(", ")}`);
   for (const runtime of wanted) {
     console.log(`\n=== ${runtime}`);
     if (!vitest(SUITES, runtime)) failed.push(runtime);

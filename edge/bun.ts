@@ -44,7 +44,8 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
 
 /** @throws IdentityError; Error with code EADDRINUSE when the port is taken */
 export async function serveBun(config: PopConfig, effects: Effects): Promise<ServedPop> {
-  const ways = { ...webWays(config), transport: new BunTransport(), tcp: dialNode };
+  const web = webWays(config);
+  const ways = { ...web, transport: new BunTransport(web.transport), tcp: dialNode };
   const assembled = assemblePop(config, effects, ways);
   const { pop, gossip } = assembled;
   const sockets = new OpenSockets();

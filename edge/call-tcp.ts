@@ -3,8 +3,8 @@ import type { Headers, OutRequest } from "../src/grid/exchange.ts";
 import { TurnCall } from "./call.ts";
 import type { TcpLane } from "./lane-tcp.ts";
 import type { TcpSocket } from "./tcp.ts";
-import { type Carried, type TcpConnection, TcpError } from "./tcp-connection.ts";
-import { transportError } from "./transport-errors.ts";
+import type { Carried, TcpConnection } from "./tcp-connection.ts";
+import { CodedError } from "./transport-errors.ts";
 
 /** Requests up to this many bytes are put together here and go out in one write. */
 const SCRATCH = Buffer.alloc(64 * 1024);
@@ -15,16 +15,16 @@ const NOT_PATH = /[^\x21-\x7e\x80-\xff]/;
 /** What only the connection itself may say. */
 const RESERVED = /^(connection|expect|keep-alive|transfer-encoding|upgrade)$/;
 
-/** @throws TcpError where it cannot be put on the wire */
+/** @throws CodedError where it cannot be put on the wire */
 function headOf({ method, path, headers, body }: OutRequest, host: string): string {
-  if (NOT_PATH.test(path)) throw new TcpError("UND_ERR_INVALID_ARG", "invalid request path");
+  if (NOT_PATH.test(path)) throw new CodedError("UND_ERR_INVALID_ARG", "invalid request path");
   let head = `${method} ${path} HTTP/1.1\r\nconnection: keep-alive\r\n`;
   if (headers.host === undefined) head += `host: ${host}\r\n`;
   for (const name in headers) {
     const value = headers[name] as string;
     if (name === "content-length") continue;
     if (name === "" || NOT_TOKEN.test(name) || NOT_VALUE.test(value) || RESERVED.test(name)) {
-      throw new TcpError("UND_ERR_INVALID_ARG", `invalid header ${JSON.stringify(name)}`);
+      throw new CodedError("UND_ERR_INVALID_ARG", `invalid header ${JSON.stringify(name)}`);
     }
     head += `${name}: ${value}\r\n`;
   }
@@ -34,13 +34,11 @@ function headOf({ method, path, headers, body }: OutRequest, host: string): stri
 }
 
 export class TcpCall extends TurnCall implements Carried {
-  private lane: TcpLane | undefined;
+  protected override lane: TcpLane | undefined;
   private connection: TcpConnection | undefined;
   private requestHead = "";
-  private byteSeen = false;
-  private reused = false;
 
-  /** @throws GridError endpoint_busy; TcpError */
+  /** @throws GridError endpoint_busy; CodedError */
   start(lane: TcpLane): void {
     this.requestHead = headOf(this.request, lane.host);
     this.lane = lane;
@@ -84,10 +82,7 @@ export class TcpCall extends TurnCall implements Carried {
   }
 
   onFailure(error: Error, started: boolean): void {
-    if (this.over) return;
-    const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
-    if (reported.retry === "same") this.lane?.dropIdle();
-    this.last(reported);
+    if (!this.over) this.broke(error, started);
   }
 
   protected override cut(): void {

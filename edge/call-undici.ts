@@ -3,15 +3,13 @@ import type { Dispatcher } from "undici";
 import type { GridError } from "../src/grid/errors.ts";
 import { TurnCall } from "./call.ts";
 import type { Carrier, UndiciLane } from "./lane-undici.ts";
-import { plainHeaders, transportError } from "./transport-errors.ts";
+import { plainHeaders } from "./transport-errors.ts";
 import { sendWithTurn } from "./turn.ts";
 
 export class UndiciCall extends TurnCall implements Dispatcher.DispatchHandler {
-  private lane: UndiciLane | undefined;
+  protected override lane: UndiciLane | undefined;
   private carrier: Carrier | undefined;
   private controller: Dispatcher.DispatchController | undefined;
-  private byteSeen = false;
-  private reused = false;
 
   start(lane: UndiciLane): void {
     this.lane = lane;
@@ -60,10 +58,7 @@ export class UndiciCall extends TurnCall implements Dispatcher.DispatchHandler {
     if (this.over) return;
     this.over = true;
     this.dropCarrier();
-    const started = this.controller !== undefined;
-    const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
-    if (reported.retry === "same") this.lane?.dropIdle();
-    this.last(reported);
+    this.broke(error, this.controller !== undefined);
   }
 
   protected override cut(reason: GridError): void {

@@ -5,6 +5,8 @@
  */
 import { GridError } from "../src/grid/errors.ts";
 import type { Headers, OutCall, OutHandler, OutRequest } from "../src/grid/exchange.ts";
+import type { Lane } from "./lane.ts";
+import { transportError } from "./transport-errors.ts";
 import { atTurnsEnd, type Waiting } from "./turn.ts";
 
 /** The head of an answer, as it waits for the end of the turn. */
@@ -18,6 +20,11 @@ type Arrival = Head | Uint8Array | GridError | typeof END;
 
 export abstract class TurnCall implements OutCall, Waiting {
   protected readonly request: OutRequest;
+  protected abstract lane: Lane<unknown> | undefined;
+  /** A byte of the answer came. */
+  protected byteSeen = false;
+  /** Its connection had carried a request before. */
+  protected reused = false;
   /** The endpoint has said the last of it. */
   protected over = false;
   private readonly out: OutHandler;
@@ -77,6 +84,13 @@ export abstract class TurnCall implements OutCall, Waiting {
   protected last(error?: GridError): void {
     this.over = true;
     this.arrive(error ?? END);
+  }
+
+  /** @param started it had a connection */
+  protected broke(error: Error, started: boolean): void {
+    const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
+    if (reported.retry === "same") this.lane?.dropIdle();
+    this.last(reported);
   }
 
   /** The handler takes what has come, up to where it says stop. */

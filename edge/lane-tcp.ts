@@ -1,7 +1,8 @@
 /** The connections of tcp-connection.ts to one origin. */
 import { Lane, type LaneOptions } from "./lane.ts";
 import type { TcpConnect } from "./tcp.ts";
-import { TcpConnection, TcpError } from "./tcp-connection.ts";
+import { TcpConnection } from "./tcp-connection.ts";
+import { CodedError } from "./transport-errors.ts";
 
 /** How often idle connections are looked at, ms. */
 const SWEEP_MS = 500;
@@ -36,7 +37,7 @@ export class TcpLane extends Lane<TcpConnection> {
     const timeoutMs = this.connectTimeoutMs;
     const timer = setTimeout(() => {
       const why = `no connection to ${this.origin} within ${timeoutMs} ms`;
-      connection.fail(new TcpError("ETIMEDOUT", why));
+      connection.fail(new CodedError("ETIMEDOUT", why));
     }, timeoutMs);
     connection.open(this.connect(this.hostname, this.port, connection), timer);
     return connection;

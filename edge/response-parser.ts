@@ -6,6 +6,7 @@
 import { ERROR, TYPE } from "undici/lib/llhttp/constants.js";
 import bytes from "undici/lib/llhttp/llhttp_simd-wasm.js";
 import type { Headers } from "../src/grid/exchange.ts";
+import { CodedError } from "./transport-errors.ts";
 
 /** Who hears what was parsed. It must not throw, and not parse from inside a call. */
 export interface ResponseSink {
@@ -36,16 +37,6 @@ interface Llhttp {
   llhttp_get_error_reason(parser: number): number;
 }
 
-export class ParseError extends Error {
-  /** llhttp's name of it, or undici's where it is a bound of ours. */
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
 const EMPTY = Buffer.alloc(0);
 
 let llhttp: Llhttp | undefined;
@@ -74,6 +65,10 @@ function load(): Llhttp {
   return loaded;
 }
 
+function claimsBody(headers: Headers): boolean {
+  return "transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > 0;
+}
+
 export class ResponseParser {
   private readonly sink: ResponseSink;
   private readonly wasm: Llhttp;
@@ -96,7 +91,7 @@ export class ResponseParser {
   }
 
   /** @returns what is wrong with them; nothing may be parsed afterwards */
-  execute(chunk: Buffer): ParseError | undefined {
+  execute(chunk: Buffer): CodedError | undefined {
     const { memory } = this.wasm;
     for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
       const whole = chunk.byteLength <= SLICE_BYTES;
@@ -113,7 +108,7 @@ export class ResponseParser {
   }
 
   /** The other side has said its last: the end of an answer of no stated length. */
-  finish(): ParseError | undefined {
+  finish(): CodedError | undefined {
     current = this;
     const result = this.wasm.llhttp_finish(this.parser);
     return result === ERROR.OK ? undefined : this.failure(result);
@@ -147,8 +142,7 @@ export class ResponseParser {
     this.status = status;
     // No body may follow these: one that does would be taken for the next answer.
     const bare = status === 204 || status === 304;
-    const claims = "transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > 0;
-    this.reusable = keepAlive && !(bare && claims);
+    this.reusable = keepAlive && !(bare && claimsBody(headers));
     if (status >= 200) this.sink.onHead(status, headers);
     return 0;
   }
@@ -193,15 +187,15 @@ export class ResponseParser {
     return this.headBytes > HEAD_BYTES_MAX ? STOP : 0;
   }
 
-  private failure(result: number): ParseError {
+  private failure(result: number): CodedError {
     if (this.headBytes > HEAD_BYTES_MAX) {
       const why = `the answer's head is longer than ${HEAD_BYTES_MAX} bytes`;
-      return new ParseError("UND_ERR_HEADERS_OVERFLOW", why);
+      return new CodedError("UND_ERR_HEADERS_OVERFLOW", why);
     }
     const name = Object.keys(ERROR).find((one) => ERROR[one] === result);
     const reason = this.wasm.llhttp_get_error_reason(this.parser);
     const memory = Buffer.from(this.wasm.memory.buffer);
     const why = reason === 0 ? "" : memory.toString("latin1", reason, memory.indexOf(0, reason));
-    return new ParseError(`HPE_${name}`, `the answer is not HTTP/1.1: ${why}`);
+    return new CodedError(`HPE_${name}`, `the answer is not HTTP/1.1: ${why}`);
   }
 }

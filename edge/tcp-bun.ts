@@ -93,7 +93,7 @@ class BunTcp implements TcpSocket {
   }
 }
 
-/** One table for all sockets: Bun copies it per connection otherwise. */
+/** For all sockets: each has what it is about in `data`. */
 const HANDLERS = {
   open: (raw: RawSocket) => raw.data.opened(raw),
   data: ({ data }: RawSocket, bytes: Buffer) => data.came(bytes),

@@ -5,6 +5,7 @@
 import type { Headers } from "../src/grid/exchange.ts";
 import { ResponseParser, type ResponseSink } from "./response-parser.ts";
 import type { TcpHandler, TcpSocket } from "./tcp.ts";
+import { CodedError } from "./transport-errors.ts";
 import { type Corked, sendWithTurn } from "./turn.ts";
 
 /** The call that a connection carries. */
@@ -23,16 +24,6 @@ interface Owner {
   give(connection: TcpConnection): void;
   drop(connection: TcpConnection): void;
   lose(connection: TcpConnection): void;
-}
-
-/** An error with a code, as Node's sockets have. */
-export class TcpError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 /** A server that says for how long it keeps a connection closes it no sooner than this, ms. */
@@ -86,7 +77,7 @@ export class TcpConnection implements TcpHandler, ResponseSink, Corked {
   }
 
   /** Closes it, and fails the call that still runs on it. */
-  end(error: Error = new TcpError("UND_ERR_DESTROYED", "the connection was closed")): void {
+  end(error: Error = new CodedError("UND_ERR_DESTROYED", "the connection was closed")): void {
     if (this.ended) return;
     this.ended = true;
     clearTimeout(this.connecting);
@@ -119,7 +110,7 @@ export class TcpConnection implements TcpHandler, ResponseSink, Corked {
   }
 
   onClose(error?: Error): void {
-    this.fail(error ?? new TcpError("UND_ERR_SOCKET", "the other side closed"));
+    this.fail(error ?? new CodedError("UND_ERR_SOCKET", "the other side closed"));
   }
 
   onBegin(): boolean {

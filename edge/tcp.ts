@@ -1,4 +1,7 @@
-/** A TCP connection as a transport wants it: bytes, a brake, and errors with their codes. */
+/**
+ * A TCP connection as a transport wants it. Beside the grid's own seam (`src/grid/tcp.ts`), which
+ * is for small messages: a brake, the other side's end, and errors with their codes.
+ */
 
 export interface TcpHandler {
   onOpen(): void;

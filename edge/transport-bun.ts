@@ -1,12 +1,16 @@
-/** The Bun transport: its sockets for `http:`, its fetch where there is TLS. */
+/** The Bun transport: its sockets for `http:`, another way where there is TLS. */
 import type { OutCall, OutHandler, OutRequest, Transport } from "../src/grid/exchange.ts";
 import { connectBun } from "./tcp-bun.ts";
-import { FetchTransport } from "./transport-fetch.ts";
 import { TcpTransport } from "./transport-tcp.ts";
 
 export class BunTransport implements Transport {
   private readonly plain = new TcpTransport(connectBun);
-  private readonly secure = new FetchTransport();
+  private readonly secure: Transport;
+
+  /** @param secure for `https:` */
+  constructor(secure: Transport) {
+    this.secure = secure;
+  }
 
   send(request: OutRequest, handler: OutHandler): OutCall {
     return this.of(request.origin).send(request, handler);

@@ -12,6 +12,16 @@ const NOT_HTTP = /^HPE_|^UND_ERR_HEADERS_OVERFLOW$|^UND_ERR_HTTP_PARSER/;
 /** Our own request cannot be put on the wire, e.g. a line break in a header value. */
 const NOT_SENDABLE = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
 
+/** An error with a code, as Node's sockets and undici have. */
+export class CodedError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 export function errorCodeOf(error: unknown): string {
   const { code, errors, name } = error as { code?: unknown; errors?: unknown[]; name?: string };
   if (typeof code === "string") return code;

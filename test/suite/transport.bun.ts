@@ -3,11 +3,12 @@
  * vitest there. `test/runtime/transport-bun.test.ts` runs this.
  */
 import { BunTransport } from "../../edge/transport-bun.ts";
+import { FetchTransport } from "../../edge/transport-fetch.ts";
 import { transportFailureSuite } from "./transport.failures.suite.ts";
 import { transportSuite } from "./transport.suite.ts";
 import { transportWireSuite } from "./transport.wire.suite.ts";
 
-const bun = () => new BunTransport();
+const bun = () => new BunTransport(new FetchTransport());
 
 transportSuite("bun", bun);
 transportFailureSuite("bun", bun);

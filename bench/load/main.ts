@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keepCore } from "./cores.ts";
 import { emptyRound, measure, PHASES, warmUp } from "./measure.ts";
 import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
 import { compareProcesses, processReport } from "./processes.ts";
@@ -47,13 +48,16 @@ function failuresOf(all: Results[]): string[] {
 
 async function run(options: Options): Promise<number> {
   if (options.processes > 1) return await runProcesses(options);
+  const cores = options.ownCore ? keepCore() : "all cores shared";
   const folder = mkdtempSync(join(tmpdir(), "gridpoint-bench-"));
   const upstream = await startUpstream();
   let targets: Target[] = [];
   try {
     targets = await startTargets({ options, folder, upstream: upstream.base });
     const all = await runRounds(targets, options, upstream.base);
-    console.log(options.json ? JSON.stringify(machineReport(all), null, 2) : personReport(all));
+    console.log(
+      options.json ? JSON.stringify(machineReport(all, cores), null, 2) : personReport(all, cores),
+    );
     const failures = failuresOf(all);
     for (const failure of failures) console.error(failure);
     return failures.length === 0 ? 0 : 1;

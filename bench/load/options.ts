@@ -11,6 +11,8 @@ export interface Options {
   runtimes: RuntimeName[];
   /** Above 1: only gridpoint on Node, with so many processes beside one. */
   processes: number;
+  /** What is measured has a core of its own (see cores.ts), where there are two. */
+  ownCore: boolean;
   /** Seconds per phase. */
   durationS: number;
   rounds: number;
@@ -37,6 +39,7 @@ export const USAGE = `npm run bench:load -- [options]
   --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
   --processes N    instead of all this: N processes on one port beside one, and what N carry,
                    2..64
+  --cores own|shared  what is measured on a core of its own, where there are two (own)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
@@ -70,6 +73,11 @@ function targetsOf(text: string | undefined): TargetName[] {
   return [...new Set(["direct", ...listOf("targets", text, TARGETS)] as const)];
 }
 
+function isOwn(cores: string): boolean {
+  if (cores === "own" || cores === "shared") return cores === "own";
+  throw new UsageError(`--cores must be own or shared, not "${cores}"`);
+}
+
 function valuesOf(args: string[]) {
   const text = { type: "string" } as const;
   return parseArgs({
@@ -78,6 +86,7 @@ function valuesOf(args: string[]) {
       targets: text,
       runtimes: { ...text, default: "node" },
       processes: { ...text, default: "1" },
+      cores: { ...text, default: "own" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
       rate: { ...text, default: "500" },
@@ -105,6 +114,7 @@ export function parseOptions(args: string[]): Options {
     targets: targetsOf(values.targets),
     runtimes: listOf("runtimes", values.runtimes, RUNTIMES),
     processes: Math.trunc(within("processes", values.processes, 1, 64)),
+    ownCore: isOwn(values.cores),
     durationS: within("duration", values.duration, 0.1, 60),
     rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
     rate: within("rate", values.rate, 1, 5_000),

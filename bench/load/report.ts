@@ -94,9 +94,13 @@ function commitOf(): string {
   }
 }
 
-export function machineReport(all: Results[]): { commit: string; rows: Row[] } {
+/** @param cores who ran where, in words */
+export function machineReport(
+  all: Results[],
+  cores: string,
+): { commit: string; cores: string; rows: Row[] } {
   const direct = all.find((results) => results.target.name === "direct") as Results;
-  return { commit: commitOf(), rows: all.flatMap((results) => rowsOf(results, direct)) };
+  return { commit: commitOf(), cores, rows: all.flatMap((results) => rowsOf(results, direct)) };
 }
 
 const cell = (value: Maybe, digits = 1): string => (value === null ? "-" : value.toFixed(digits));
@@ -179,7 +183,7 @@ function personLine(results: Results, direct: Results): string[] {
   ];
 }
 
-export function personReport(all: Results[]): string {
+export function personReport(all: Results[], cores: string): string {
   const direct = all.find((results) => results.target.name === "direct") as Results;
   const isGrid = ({ target }: Results) => target.name.startsWith("gridpoint");
   const peers = all.filter((one) => one.target.running !== undefined && !isGrid(one));
@@ -190,6 +194,6 @@ export function personReport(all: Results[]): string {
     ...ratios,
     "CPU is user and system time of the target's processes. +ttft is against direct in the same",
     "round; slow is a fifth of the rate. cancels: how many of the left streams the upstream saw",
-    "end early.",
+    `end early. Cores: ${cores}.`,
   ].join("\n");
 }

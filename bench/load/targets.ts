@@ -11,11 +11,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Site } from "./generator.ts";
 import { binaryOf, commandLine, ENVIRONMENT, missing } from "../../test/runtime/runtimes.ts";
 import type { RuntimeName } from "../../test/runtime/runtimes.ts";
 import { workerdCommand } from "../../test/runtime/workerd-process.ts";
 import type { Options, TargetName } from "./options.ts";
+import { onCore } from "./cores.ts";
+import type { Site } from "./generator.ts";
 import { accepts, announced, freePort, launch, until, type Running } from "./process.ts";
 
 export interface Target extends Site {
@@ -47,6 +48,10 @@ function versionOf(command: string, args: string[]): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function launchTarget(command: string, args: string[], environment?: Record<string, string>) {
+  return launch(...onCore(command, args), environment);
 }
 
 const nodeVersion = (path: string): string => `node ${versionOf(path, ["--version"]) ?? "?"}`;
@@ -88,7 +93,7 @@ type Launched = { running: Running; base: string };
 async function launchWorkerd(config: Record<string, unknown>, folder: string): Promise<Launched> {
   const port = await freePort();
   const { file, args, env } = await workerdCommand(config, port, folder);
-  const running = launch(file, args, env);
+  const running = launchTarget(file, args, env);
   await until(running, "gridpoint on workerd", () => accepts(port));
   return { running, base: `http://127.0.0.1:${port}` };
 }
@@ -124,7 +129,7 @@ async function launchServe(
   writeFileSync(path, JSON.stringify(config));
   const more = processes > 1 ? ["--processes", String(processes)] : [];
   const [file, args] = commandLine(runtime, ["serve", "--config", path, ...more]);
-  const running = launch(runtime === "node" ? node : file, args, ENVIRONMENT);
+  const running = launchTarget(runtime === "node" ? node : file, args, ENVIRONMENT);
   const base = await until(running, "gridpoint", () => announced(running));
   return { running, base };
 }
@@ -171,7 +176,7 @@ const startHaproxy: Start = async ({ folder, upstream }) => {
   const port = await freePort();
   const config = join(folder, "haproxy.cfg");
   writeFileSync(config, haproxyConfig(port, upstream));
-  const running = launch("haproxy", ["-db", "-f", config]);
+  const running = launchTarget("haproxy", ["-db", "-f", config]);
   await until(running, "haproxy", () => accepts(port));
   const base = `http://127.0.0.1:${port}`;
   return { name: "haproxy", runtime: `haproxy ${version}`, base, headers: {}, running };
@@ -214,7 +219,7 @@ const startNginx: Start = async ({ folder, upstream }) => {
   const port = await freePort();
   const config = join(folder, "nginx.conf");
   writeFileSync(config, nginxConfig(port, upstream, folder));
-  const running = launch("nginx", ["-p", folder, "-c", config, "-e", "stderr"]);
+  const running = launchTarget("nginx", ["-p", folder, "-c", config, "-e", "stderr"]);
   await until(running, "nginx", () => accepts(port));
   const base = `http://127.0.0.1:${port}`;
   return { name: "nginx", runtime: `nginx ${version}`, base, headers: {}, running };
@@ -225,7 +230,7 @@ const startPortkey: Start = async ({ options, upstream }) => {
   const script = join(options.portkey === "" ? ROOT : options.portkey, start);
   if (!existsSync(script)) return undefined;
   const port = await freePort();
-  const running = launch(options.node, [script, `--port=${port}`, "--headless"], {
+  const running = launchTarget(options.node, [script, `--port=${port}`, "--headless"], {
     TRUSTED_CUSTOM_HOSTS: "127.0.0.1,localhost",
   });
   await until(running, "portkey", () => accepts(port));

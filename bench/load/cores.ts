@@ -1,0 +1,44 @@
+/**
+ * Who runs on which core. What is measured has one for itself, the generator and the engine have
+ * the others: on cores that are shared the scheduler moves processes about, and each time what one
+ * had in its caches is gone, which costs a runtime's large code more than a small binary's. Linux
+ * with `taskset` only; elsewhere, and with `--cores shared`, all share all.
+ */
+import { execFileSync } from "node:child_process";
+
+/** Set by `keepCore`: the number of the core that is kept for what is measured. */
+let kept: string | undefined;
+
+/** The numbers that a list like `0-3,8` stands for. */
+function numbersOf(list: string): number[] {
+  return list.split(",").flatMap((part) => {
+    const [from = 0, to = from] = part.split("-").map(Number);
+    return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  });
+}
+
+/**
+ * Takes this process off one core, and what it starts from now on except by `onCore`.
+ * @returns what was done, in words
+ */
+export function keepCore(): string {
+  const pid = String(process.pid);
+  const taskset = (...args: string[]): string =>
+    execFileSync("taskset", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  let cores: number[];
+  try {
+    cores = numbersOf(taskset("-cp", pid).split(":")[1] as string);
+    if (cores.length < 2) return "one core for all";
+    const own = cores.pop() as number;
+    taskset("-acp", cores.join(","), pid);
+    kept = String(own);
+  } catch {
+    return "all cores shared: there is no taskset here";
+  }
+  return `core ${kept} for what is measured, ${cores.join(",")} for generator and engine`;
+}
+
+/** The command that runs another on the kept core. */
+export function onCore(command: string, args: string[]): [command: string, args: string[]] {
+  return kept === undefined ? [command, args] : ["taskset", ["-c", kept, command, ...args]];
+}

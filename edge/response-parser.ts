@@ -71,7 +71,7 @@ function load(): Llhttp {
   return loaded;
 }
 
-/** What is parsed is there during the call only. A view would be dearer, too: on Bun 550 to 154 ns. */
+/** What is parsed is there during the call only. A view is dearer, too: on Bun 550 ns, not 154. */
 function pieceOf(bytes: Buffer, start: number, end: number): Uint8Array {
   const piece = Buffer.allocUnsafe(end - start);
   bytes.copy(piece, 0, start, end);

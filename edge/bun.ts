@@ -9,7 +9,9 @@ import { attachDoor, OpenSockets } from "./door-socket.ts";
 import { noLinksNow, webWays } from "./mesh-web.ts";
 import { atTurnsEnd, turnsDone } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
-import { BunTransport } from "./transport-bun.ts";
+import { connectBun } from "./tcp-bun.ts";
+import { SplitTransport } from "./transport-split.ts";
+import { TcpTransport } from "./transport-tcp.ts";
 import { answer, WebExchange, type WebHost } from "./web.ts";
 import { DirectBody } from "./web-body.ts";
 
@@ -45,7 +47,8 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
 /** @throws IdentityError; Error with code EADDRINUSE when the port is taken */
 export async function serveBun(config: PopConfig, effects: Effects): Promise<ServedPop> {
   const web = webWays(config);
-  const ways = { ...web, transport: new BunTransport(web.transport), tcp: dialNode };
+  const transport = new SplitTransport(new TcpTransport(connectBun), web.transport);
+  const ways = { ...web, transport, tcp: dialNode };
   const assembled = assemblePop(config, effects, ways);
   const { pop, gossip } = assembled;
   const sockets = new OpenSockets();

@@ -1,12 +1,18 @@
-/** The ways out of Node: undici for requests, `ws` for gossip; and gossip's way in. */
+/**
+ * The ways out of Node: for requests its sockets, and undici where there is TLS; for gossip `ws`,
+ * and its way in.
+ */
 import { WebSocket, WebSocketServer } from "ws";
 import type { Log, PopConfig } from "../src/index.ts";
 import type { Effects, Ways } from "./assemble.ts";
 import type { LocalFleet } from "./fleet.ts";
 import { NodeLinkSocket } from "./node-link.ts";
 import { refuseUpgrade, SOCKET_BOUNDS, type UpgradePath } from "./node-upgrade.ts";
+import { connectNet } from "./tcp-net.ts";
 import { dialNode } from "./tcp-node.ts";
 import { trustedAuthorities } from "./tls-files.ts";
+import { SplitTransport } from "./transport-split.ts";
+import { TcpTransport } from "./transport-tcp.ts";
 import { UndiciTransport } from "./transport-undici.ts";
 
 const HANDSHAKE_MS = 5_000;
@@ -17,8 +23,9 @@ const FAULTS_MAX = 1_000;
 export function nodeWays({ peers }: PopConfig, { folder = ".", log }: Effects): Ways {
   const ca = peers.ca === undefined ? undefined : trustedAuthorities(peers.ca, folder);
   const faults = new DialFaults(log);
+  const secure = new UndiciTransport(ca === undefined ? {} : { ca });
   return {
-    transport: new UndiciTransport(ca === undefined ? {} : { ca }),
+    transport: new SplitTransport(new TcpTransport(connectNet), secure),
     tcp: dialNode,
     dial: (address, frameBytes) => {
       const socket = new WebSocket(address, {

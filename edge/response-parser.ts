@@ -14,7 +14,7 @@ export interface ResponseSink {
   onBegin(): boolean;
   /** Once per answer; interim ones (1xx) are passed over. */
   onHead(status: number, headers: Headers): void;
-  /** A view of the bytes that were given to `execute`. */
+  /** The bytes are the receiver's. */
   onBody(chunk: Uint8Array): void;
   /** @param reusable the connection can carry another */
   onComplete(reusable: boolean): void;
@@ -25,6 +25,12 @@ const HEAD_BYTES_MAX = 16 * 1024;
 /** Bytes parsed at once. */
 const SLICE_BYTES = 64 * 1024;
 const STOP = -1;
+/** So much of what comes is made text at once when it has a head. */
+const HEAD_TEXT_MAX = 1_024;
+const CR = 0x0d;
+const LF = 0x0a;
+/** Of a chunk that is not left to llhttp. */
+const SIZE_DIGITS_MAX = 7;
 
 interface Llhttp {
   memory: WebAssembly.Memory;
@@ -65,6 +71,37 @@ function load(): Llhttp {
   return loaded;
 }
 
+/** What is parsed is there during the call only. A view is dearer, too: on Bun 550 ns, not 154. */
+function pieceOf(bytes: Buffer, start: number, end: number): Uint8Array {
+  const piece = Buffer.allocUnsafe(end - start);
+  bytes.copy(piece, 0, start, end);
+  return piece;
+}
+
+/** Set by `dataStart`. */
+let chunkSize = 0;
+
+/** Where the data of the chunk at `at` begins, whose head is its size alone; -1: it has another. */
+function dataStart(bytes: Buffer, at: number): number {
+  chunkSize = 0;
+  for (let digits = 0; digits <= SIZE_DIGITS_MAX; digits++, at++) {
+    const byte = bytes[at];
+    if (byte === CR) return chunkSize > 0 && bytes[at + 1] === LF ? at + 2 : -1;
+    const digit = hexDigit(byte);
+    if (digit < 0) return -1;
+    chunkSize = chunkSize * 16 + digit;
+  }
+  return -1;
+}
+
+/** -1: it is none. */
+function hexDigit(byte: number | undefined): number {
+  if (byte === undefined) return -1;
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
 function claimsBody(headers: Headers): boolean {
   return "transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > 0;
 }
@@ -75,6 +112,8 @@ export class ResponseParser {
   private readonly parser: number;
   /** What is parsed now, as it lies in `input`. */
   private slice: Buffer = EMPTY;
+  /** The first of it as text, where a head was asked for. */
+  private headText: string | undefined;
   private headers: Headers = {};
   private headBytes = 0;
   private name = "";
@@ -82,6 +121,11 @@ export class ResponseParser {
   private inValue = false;
   private status = 0;
   private reusable = false;
+  /** The body is chunked (RFC 9112, 7.1), and what comes next is the size of a chunk. */
+  private chunked = false;
+  private aligned = false;
+  /** Where the last piece of a body ended in `slice`. */
+  private bodyEnd = 0;
 
   constructor(sink: ResponseSink) {
     llhttp ??= load();
@@ -90,21 +134,53 @@ export class ResponseParser {
     this.parser = llhttp.llhttp_alloc(TYPE.RESPONSE);
   }
 
-  /** @returns what is wrong with them; nothing may be parsed afterwards */
+  /**
+   * @param chunk nothing is kept of it
+   * @returns what is wrong with it; nothing may be parsed afterwards
+   */
   execute(chunk: Buffer): CodedError | undefined {
     const { memory } = this.wasm;
-    for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
-      const whole = chunk.byteLength <= SLICE_BYTES;
+    const start = this.aligned ? this.passChunks(chunk) : 0;
+    for (let at = start; at < chunk.byteLength; at += SLICE_BYTES) {
+      const whole = at === 0 && chunk.byteLength <= SLICE_BYTES;
       this.slice = whole ? chunk : chunk.subarray(at, at + SLICE_BYTES);
+      this.bodyEnd = 0;
+      this.headText = undefined;
       // The memory moves when it grows.
       if (place.buffer !== memory.buffer) place = new Uint8Array(memory.buffer, input, SLICE_BYTES);
       place.set(this.slice);
       current = this;
       const result = this.wasm.llhttp_execute(this.parser, input, this.slice.byteLength);
       if (result !== ERROR.OK) return this.failure(result);
+      this.aligned = this.chunked && this.endsChunk();
     }
     this.slice = EMPTY;
     return undefined;
+  }
+
+  /**
+   * Hands on the whole chunks that `bytes` starts with, which is how engines write tokens. llhttp
+   * sees nothing of them and stands between two chunks as before; it gets what is left: the last
+   * chunk, one that is cut, or one with more in its head than its size.
+   * @returns where that begins
+   */
+  private passChunks(bytes: Buffer): number {
+    let at = 0;
+    for (;;) {
+      const start = dataStart(bytes, at);
+      const end = start + chunkSize;
+      if (start < 0 || end + 2 > bytes.byteLength) return at;
+      if (bytes[end] !== CR || bytes[end + 1] !== LF) return at;
+      this.sink.onBody(pieceOf(bytes, start, end));
+      at = end + 2;
+    }
+  }
+
+  /** A piece of a body that ends before the slice does was the rest of its chunk. */
+  private endsChunk(): boolean {
+    const { slice, bodyEnd } = this;
+    const whole = bodyEnd > 0 && bodyEnd + 2 === slice.byteLength;
+    return whole && slice[bodyEnd] === CR && slice[bodyEnd + 1] === LF;
   }
 
   /** The other side has said its last: the end of an answer of no stated length. */
@@ -143,19 +219,23 @@ export class ResponseParser {
     // No body may follow these: one that does would be taken for the next answer.
     const bare = status === 204 || status === 304;
     this.reusable = keepAlive && !(bare && claimsBody(headers));
+    this.chunked = headers["transfer-encoding"]?.toLowerCase() === "chunked";
     if (status >= 200) this.sink.onHead(status, headers);
     return 0;
   }
 
   onBody(at: number, length: number): number {
     const start = at - input;
-    this.sink.onBody(this.slice.subarray(start, start + length));
+    this.bodyEnd = start + length;
+    this.sink.onBody(pieceOf(this.slice, start, this.bodyEnd));
     return 0;
   }
 
   onMessage(): number {
     // Trailers, which nobody asked for.
     this.forgetHead();
+    this.chunked = false;
+    this.aligned = false;
     if (this.status >= 200) this.sink.onComplete(this.reusable);
     return 0;
   }
@@ -179,7 +259,10 @@ export class ResponseParser {
 
   private text(at: number, length: number): string {
     const start = at - input;
-    return this.slice.toString("latin1", start, start + length);
+    const end = start + length;
+    if (end > HEAD_TEXT_MAX) return this.slice.toString("latin1", start, end);
+    this.headText ??= this.slice.toString("latin1", 0, HEAD_TEXT_MAX);
+    return this.headText.slice(start, end);
   }
 
   private count(length: number): number {

@@ -1,5 +1,5 @@
 /** TCP on Bun's own sockets, without the streams of `node:net` above them. */
-import type { TcpHandler, TcpSocket } from "./tcp.ts";
+import { KEEP_ALIVE_MS, type TcpHandler, type TcpSocket } from "./tcp.ts";
 
 interface RawSocket {
   data: BunTcp;
@@ -8,6 +8,7 @@ interface RawSocket {
   pause(): void;
   resume(): void;
   setNoDelay(on: boolean): void;
+  setKeepAlive(on: boolean, firstMs: number): void;
   terminate(): void;
 }
 
@@ -58,6 +59,7 @@ class BunTcp implements TcpSocket {
     if (this.over) return raw.terminate();
     this.raw = raw;
     raw.setNoDelay(true);
+    raw.setKeepAlive(true, KEEP_ALIVE_MS);
     this.handler.onOpen();
   }
 

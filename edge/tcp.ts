@@ -3,9 +3,15 @@
  * is for small messages: a brake, the other side's end, and errors with their codes.
  */
 
+/**
+ * After so long without a byte, in a long prefill, the connection is shown to be alive to what is
+ * between, ms.
+ */
+export const KEEP_ALIVE_MS = 60_000;
+
 export interface TcpHandler {
   onOpen(): void;
-  /** The bytes are the receiver's. */
+  /** The bytes are there during the call only. */
   onData(bytes: Buffer): void;
   /** The other side says no more. */
   onEnd(): void;

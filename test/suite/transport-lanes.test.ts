@@ -9,7 +9,7 @@ import { UndiciTransport } from "../../edge/transport-undici.ts";
 import { GridError } from "../../src/grid/errors.ts";
 import type { OutRequest, Transport } from "../../src/grid/exchange.ts";
 import { type Loopback, openHttp, openRaw, pause, Recorder } from "./loopback.ts";
-import { connectNet } from "./tcp-net.ts";
+import { connectNet } from "../../edge/tcp-net.ts";
 
 const MAKERS: [name: string, make: (options: LanesOptions) => Transport][] = [
   ["undici", (options) => new UndiciTransport(options)],

@@ -1,7 +1,7 @@
 import { FetchTransport } from "../../edge/transport-fetch.ts";
 import { UndiciTransport } from "../../edge/transport-undici.ts";
 import { TcpTransport } from "../../edge/transport-tcp.ts";
-import { connectNet } from "./tcp-net.ts";
+import { connectNet } from "../../edge/tcp-net.ts";
 import { transportFailureSuite } from "./transport.failures.suite.ts";
 import { transportSuite } from "./transport.suite.ts";
 import { transportWireSuite } from "./transport.wire.suite.ts";

@@ -1,14 +1,16 @@
-/** The Bun transport: its sockets for `http:`, another way where there is TLS. */
+/** A Transport of two: one for `http:`, which is most of what a PoP forwards, one for TLS. */
 import type { OutCall, OutHandler, OutRequest, Transport } from "../src/grid/exchange.ts";
-import { connectBun } from "./tcp-bun.ts";
-import { TcpTransport } from "./transport-tcp.ts";
 
-export class BunTransport implements Transport {
-  private readonly plain = new TcpTransport(connectBun);
+export class SplitTransport implements Transport {
+  private readonly plain: Transport;
   private readonly secure: Transport;
 
-  /** @param secure for `https:` */
-  constructor(secure: Transport) {
+  /**
+   * @param plain for `http:`
+   * @param secure for `https:`
+   */
+  constructor(plain: Transport, secure: Transport) {
+    this.plain = plain;
     this.secure = secure;
   }
 

@@ -15,18 +15,43 @@ const NOT_PATH = /[^\x21-\x7e\x80-\xff]/;
 /** What only the connection itself may say. */
 const RESERVED = /^(connection|expect|keep-alive|transfer-encoding|upgrade)$/;
 
+/** A header as it was written last: most say the same in each request to an origin. */
+interface Line {
+  value: string;
+  text: string;
+}
+export type Lines = Map<string, Line>;
+
+/** Names remembered per origin, and characters of a value. */
+const LINES_MAX = 100;
+const REMEMBERED_MAX = 256;
+
 /** @throws CodedError where it cannot be put on the wire */
-function headOf({ method, path, headers, body }: OutRequest, host: string): string {
+function lineOf(name: string, value: string, lines: Lines): string {
+  const last = lines.get(name);
+  if (last?.value === value) return last.text;
+  // A name that has a line was looked at.
+  const isName =
+    last !== undefined || (name !== "" && !NOT_TOKEN.test(name) && !RESERVED.test(name));
+  if (!isName || NOT_VALUE.test(value)) {
+    throw new CodedError("UND_ERR_INVALID_ARG", `invalid header ${JSON.stringify(name)}`);
+  }
+  const text = `${name}: ${value}\r\n`;
+  if (value.length > REMEMBERED_MAX) return text;
+  if (last !== undefined) {
+    last.value = value;
+    last.text = text;
+  } else if (lines.size < LINES_MAX) lines.set(name, { value, text });
+  return text;
+}
+
+/** @throws CodedError where it cannot be put on the wire */
+function headOf({ method, path, headers, body }: OutRequest, { host, lines }: TcpLane): string {
   if (NOT_PATH.test(path)) throw new CodedError("UND_ERR_INVALID_ARG", "invalid request path");
   let head = `${method} ${path} HTTP/1.1\r\nconnection: keep-alive\r\n`;
   if (headers.host === undefined) head += `host: ${host}\r\n`;
   for (const name in headers) {
-    const value = headers[name] as string;
-    if (name === "content-length") continue;
-    if (name === "" || NOT_TOKEN.test(name) || NOT_VALUE.test(value) || RESERVED.test(name)) {
-      throw new CodedError("UND_ERR_INVALID_ARG", `invalid header ${JSON.stringify(name)}`);
-    }
-    head += `${name}: ${value}\r\n`;
+    if (name !== "content-length") head += lineOf(name, headers[name] as string, lines);
   }
   if (method === "POST" || body !== undefined)
     head += `content-length: ${body?.byteLength ?? 0}\r\n`;
@@ -40,7 +65,7 @@ export class TcpCall extends TurnCall implements Carried {
 
   /** @throws GridError endpoint_busy; CodedError */
   start(lane: TcpLane): void {
-    this.requestHead = headOf(this.request, lane.host);
+    this.requestHead = headOf(this.request, lane);
     this.lane = lane;
     this.connection = lane.take();
     this.reused = this.connection.reused;
@@ -62,7 +87,7 @@ export class TcpCall extends TurnCall implements Carried {
     }
     SCRATCH.write(requestHead, 0, "latin1");
     if (body !== undefined) SCRATCH.set(body, requestHead.length);
-    socket.write(SCRATCH.subarray(0, size));
+    socket.write(SCRATCH, size);
   }
 
   onByte(): void {

@@ -1,4 +1,5 @@
 /** The connections of tcp-connection.ts to one origin. */
+import type { Lines } from "./call-tcp.ts";
 import { Lane, type LaneOptions } from "./lane.ts";
 import type { TcpConnect } from "./tcp.ts";
 import { TcpConnection } from "./tcp-connection.ts";
@@ -12,6 +13,8 @@ export class TcpLane extends Lane<TcpConnection> {
   private readonly connect: TcpConnect;
   /** As the host header names it. */
   readonly host: string;
+  /** What the heads of requests said last. */
+  readonly lines: Lines = new Map();
   private readonly hostname: string;
   private readonly port: number;
   private sweeping = false;

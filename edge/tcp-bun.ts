@@ -4,7 +4,7 @@ import { KEEP_ALIVE_MS, type TcpHandler, type TcpSocket } from "./tcp.ts";
 interface RawSocket {
   data: BunTcp;
   /** Bytes taken; -1 when it is closed. */
-  write(bytes: Uint8Array): number;
+  write(bytes: Uint8Array, from: number, size: number): number;
   pause(): void;
   resume(): void;
   setNoDelay(on: boolean): void;
@@ -36,9 +36,9 @@ class BunTcp implements TcpSocket {
     return this.rest.length === 0;
   }
 
-  write(bytes: Uint8Array): void {
-    const taken = this.rest.length > 0 ? 0 : this.put(bytes);
-    if (taken < bytes.byteLength) this.rest.push(bytes.slice(taken));
+  write(bytes: Uint8Array, size: number = bytes.byteLength): void {
+    const taken = this.rest.length > 0 ? 0 : this.put(bytes, size);
+    if (taken < size) this.rest.push(bytes.slice(taken, size));
   }
 
   pause(): void {
@@ -81,7 +81,7 @@ class BunTcp implements TcpSocket {
     const { rest } = this;
     while (rest.length > 0) {
       const first = rest[0] as Uint8Array;
-      const taken = this.put(first);
+      const taken = this.put(first, first.byteLength);
       if (taken < first.byteLength) {
         rest[0] = first.subarray(taken);
         return;
@@ -90,8 +90,8 @@ class BunTcp implements TcpSocket {
     }
   }
 
-  private put(bytes: Uint8Array): number {
-    return Math.max(0, this.raw?.write(bytes) ?? 0);
+  private put(bytes: Uint8Array, size: number): number {
+    return Math.max(0, this.raw?.write(bytes, 0, size) ?? 0);
   }
 }
 

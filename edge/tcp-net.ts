@@ -38,9 +38,11 @@ class NetTcp implements TcpSocket {
     return this.socket.writableLength === 0;
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, size: number = bytes.byteLength): void {
     // Node keeps what the other side does not take yet.
-    this.socket.write(Buffer.from(bytes));
+    const own = Buffer.allocUnsafe(size);
+    own.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size));
+    this.socket.write(own);
   }
 
   pause(): void {

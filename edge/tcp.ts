@@ -20,8 +20,11 @@ export interface TcpHandler {
 }
 
 export interface TcpSocket {
-  /** Takes all of it, also what the other side does not take yet; keeps no view of it. */
-  write(bytes: Uint8Array): void;
+  /**
+   * Takes all of it, also what the other side does not take yet; keeps no view of it.
+   * @param size so many of the bytes, where it is not all
+   */
+  write(bytes: Uint8Array, size?: number): void;
   /** What was written has been taken by the operating system. */
   readonly drained: boolean;
   /** Reads no more until `resume`. */

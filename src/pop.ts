@@ -2,9 +2,8 @@
  * One PoP assembled: kernel, state, endpoints, stages and door, with the one tick that moves
  * everything that depends on time. What needs the runtime comes in as `Runtime`.
  */
-import type { Hono } from "hono";
 import type { PopConfig } from "./config.ts";
-import { createDoor, type DoorEnv, type House } from "./door/app.ts";
+import { createDoor, type Door, type DoorEnv, type House } from "./door/app.ts";
 export { malformed } from "./door/malformed.ts";
 import { Authenticator } from "./door/auth.ts";
 import { SOCKET_DOORS, Sockets } from "./door/sockets.ts";
@@ -120,7 +119,7 @@ class RunningPop implements Pop {
   private readonly auth: Authenticator;
   private readonly sockets: Sockets;
   private readonly responses: ResponseStore;
-  private readonly app: Hono<DoorEnv>;
+  private readonly app: Door;
   private readonly timer: ReturnType<typeof setInterval>;
   private ticks = 0;
 

@@ -28,6 +28,11 @@ import type { Sockets } from "./sockets.ts";
 
 export type DoorEnv = { Bindings: { exchange: Exchange; sent: Response } };
 
+export interface Door {
+  /** @returns `sent`: the answer is the Exchange's */
+  fetch(request: Request, env: DoorEnv["Bindings"]): Response | Promise<Response>;
+}
+
 /** What stands behind the door. */
 export interface House extends DrainHouse {
   auth: Authenticator;
@@ -54,22 +59,31 @@ export interface House extends DrainHouse {
 }
 
 type Handler = (exchange: Exchange, c: Context<DoorEnv>) => void | Promise<void>;
+/** What needs nothing of Hono's. */
+type PlainHandler = (exchange: Exchange) => void | Promise<void>;
 
 const encoder = new TextEncoder();
 
-export function createDoor(house: House): Hono<DoorEnv> {
+export function createDoor(house: House): Door {
   const app = new Hono<DoorEnv>();
   // One handler per path: with two, Hono composes a chain of promises for every request.
   const on: On = (methods, path, handler) => {
     const allowed = methods.split(" ").flatMap((x) => (x === "GET" ? ["GET", "HEAD"] : [x]));
     const refuse: Handler = (exchange) => wrongMethod(exchange, path, allowed);
     app.all(path, (c) => {
-      return run(house, c, allowed.includes(c.env.exchange.method) ? handler : refuse);
+      const { method } = c.env.exchange;
+      const what = allowed.includes(method) ? handler : refuse;
+      return run(house, c.env, (exchange) => what(exchange, c));
     });
   };
+  // What most requests ask for goes past the router; written otherwise it is found by it.
+  const hot = new Map<string, PlainHandler>();
   for (const route of ROUTES.filter((one) => !DOORS[one].path.includes("{model}"))) {
     if (DOORS[route].dialect === "responses") continue;
-    on("POST", `/v1${DOORS[route].path}`, (exchange) => serveRoute(house, exchange, route));
+    const path = `/v1${DOORS[route].path}`;
+    const serve: PlainHandler = (exchange) => serveRoute(house, exchange, route);
+    on("POST", path, serve);
+    hot.set(path, serve);
   }
   addResponses(house, on);
   on("GET", "/v1/realtime", (exchange) => openRealtimeSocket(house, exchange));
@@ -84,8 +98,14 @@ export function createDoor(house: House): Hono<DoorEnv> {
   on("GET", "/grid/state", (exchange) => state(house, exchange));
   on("GET POST DELETE", "/grid/drain", (exchange) => drain(house, exchange));
   on("POST", "/grid/explain", (exchange) => explain(house, exchange));
-  app.notFound((c) => run(house, c, notFound));
-  return app;
+  app.notFound((c) => run(house, c.env, notFound));
+  return {
+    fetch: (request, env) => {
+      const { method, path } = env.exchange;
+      const serve = method === "POST" ? hot.get(path) : undefined;
+      return serve === undefined ? app.fetch(request, env) : run(house, env, serve);
+    },
+  };
 }
 
 type On = (methods: string, path: string, handler: Handler) => void;
@@ -128,10 +148,13 @@ function addResponses(house: House, on: On): void {
 }
 
 /** Runs a handler; whatever it throws becomes the caller's error. Returns Hono's marker at once. */
-function run(house: House, c: Context<DoorEnv>, handler: Handler): Response {
-  const { exchange, sent } = c.env;
+function run(
+  house: House,
+  { exchange, sent }: DoorEnv["Bindings"],
+  handler: PlainHandler,
+): Response {
   try {
-    const result = handler(exchange, c);
+    const result = handler(exchange);
     if (result instanceof Promise) result.catch((cause) => fail(house, exchange, cause));
   } catch (cause) {
     fail(house, exchange, cause);

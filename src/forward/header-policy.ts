@@ -52,13 +52,17 @@ const INBOUND_DROPPED = new Set([
 /** Ours in whatever name; the limits are the operator's with a vendor, not the caller's with us. */
 const INBOUND_PREFIXES = ["x-grid-", "x-ratelimit-", "anthropic-ratelimit-"];
 
+function isOurs(name: string): boolean {
+  for (const prefix of INBOUND_PREFIXES) if (name.startsWith(prefix)) return true;
+  return false;
+}
+
 /** Response headers of an engine that may reach the client. A new object, lower-case names. */
 export function inboundHeaders(headers: Headers): Headers {
   const named = headers.connection;
   const kept: Headers = {};
   for (const name in headers) {
-    if (INBOUND_DROPPED.has(name) || INBOUND_PREFIXES.some((x) => name.startsWith(x))) continue;
-    kept[name] = headers[name];
+    if (!INBOUND_DROPPED.has(name) && !isOurs(name)) kept[name] = headers[name];
   }
   if (named !== undefined) {
     for (const token of named.split(",")) delete kept[token.trim().toLowerCase()];

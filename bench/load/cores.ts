@@ -1,8 +1,8 @@
 /**
- * Who runs on which core. What is measured has one for itself, the generator and the engine have
- * the others: on cores that are shared the scheduler moves processes about, and each time what one
- * had in its caches is gone, which costs a runtime's large code more than a small binary's. Linux
- * with `taskset` only; elsewhere, and with `--cores shared`, all share all.
+ * Who runs on which core. By default all share all. With `--cores own` what is measured has one for
+ * itself, generator and engine have the others: no scheduler moves it about then, but its clients
+ * come from fewer cores, so that fewer of their requests come together, which costs a small binary
+ * more than a runtime. Linux with `taskset` only.
  */
 import { execFileSync } from "node:child_process";
 

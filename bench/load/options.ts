@@ -11,7 +11,7 @@ export interface Options {
   runtimes: RuntimeName[];
   /** Above 1: only gridpoint on Node, with so many processes beside one. */
   processes: number;
-  /** What is measured has a core of its own (see cores.ts), where there are two. */
+  /** What is measured has a core of its own, where there are two (cores.ts). */
   ownCore: boolean;
   /** Seconds per phase. */
   durationS: number;
@@ -39,7 +39,7 @@ export const USAGE = `npm run bench:load -- [options]
   --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
   --processes N    instead of all this: N processes on one port beside one, and what N carry,
                    2..64
-  --cores own|shared  what is measured on a core of its own, where there are two (own)
+  --cores shared|own  own: what is measured has a core of its own, where there are two (shared)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
@@ -86,7 +86,7 @@ function valuesOf(args: string[]) {
       targets: text,
       runtimes: { ...text, default: "node" },
       processes: { ...text, default: "1" },
-      cores: { ...text, default: "own" },
+      cores: { ...text, default: "shared" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
       rate: { ...text, default: "500" },

@@ -1,5 +1,5 @@
 /** TCP on Bun's own sockets, without the streams of `node:net` above them. */
-import { KEEP_ALIVE_MS, type TcpHandler, type TcpSocket } from "./tcp.ts";
+import { TCP_KEEP_ALIVE_MS, type TcpHandler, type TcpSocket } from "./tcp.ts";
 
 interface RawSocket {
   data: BunTcp;
@@ -59,7 +59,7 @@ class BunTcp implements TcpSocket {
     if (this.over) return raw.terminate();
     this.raw = raw;
     raw.setNoDelay(true);
-    raw.setKeepAlive(true, KEEP_ALIVE_MS);
+    raw.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     this.handler.onOpen();
   }
 

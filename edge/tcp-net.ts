@@ -1,6 +1,6 @@
 /** TCP on `node:net`, read past its streams: into one place for all connections. */
 import { connect, type Socket } from "node:net";
-import { KEEP_ALIVE_MS, type TcpConnect, type TcpHandler, type TcpSocket } from "./tcp.ts";
+import { TCP_KEEP_ALIVE_MS, type TcpConnect, type TcpHandler, type TcpSocket } from "./tcp.ts";
 
 /** What one read of a connection gets; it is taken out before the next. */
 const PLACE = Buffer.allocUnsafeSlow(64 * 1024);
@@ -22,7 +22,7 @@ class NetTcp implements TcpSocket {
       port,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       onread: { buffer: PLACE, callback },
     });
     this.socket = socket;

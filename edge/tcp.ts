@@ -7,7 +7,7 @@
  * After so long without a byte, in a long prefill, the connection is shown to be alive to what is
  * between, ms.
  */
-export const KEEP_ALIVE_MS = 60_000;
+export const TCP_KEEP_ALIVE_MS = 60_000;
 
 export interface TcpHandler {
   onOpen(): void;

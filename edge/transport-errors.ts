@@ -30,6 +30,15 @@ export function errorCodeOf(error: unknown): string {
   return Array.isArray(errors) && errors.length > 0 ? errorCodeOf(errors[0]) : "";
 }
 
+/** A name with several addresses fails with an error for each, and says nothing itself. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { errors } = error as AggregateError;
+  return error.message === "" && Array.isArray(errors)
+    ? errors.map(wordsOf).join(", ")
+    : error.message;
+}
+
 function classify(code: string, started: boolean): ErrorCode {
   if (NOT_SENDABLE.has(code)) return "internal";
   if (!started) return CONNECT_TIMEOUT.has(code) ? "connect_timeout" : "connect_failed";
@@ -52,7 +61,7 @@ export function transportError(
   if (error instanceof GridError) return error;
   const code = errorCodeOf(error);
   const kind = classify(code, started);
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = wordsOf(error);
   const what = code === "" || detail.includes(code) ? detail : `${detail} (${code})`;
   const where = `${request.method} ${request.origin}${request.path}`;
   const seen = byteSeen ? "after the response had begun" : "before any byte of the response";

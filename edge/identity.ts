@@ -195,7 +195,10 @@ export function loadIdentity(config: GossipConfig, pop: string, store: IdentityS
       ? issuedIdentity(config, pop, store, nowS)
       : sharedIdentity(config, pop);
   const name = config.epochFile ?? (config.key === undefined ? undefined : `${config.key}.epoch`);
-  const kept = epochOf(store.epoch(name), name);
+  const text = store.epoch(name)?.trim();
+  const kept = epochOf(text, name);
+  // What a machine leaves that lost its power before the disk had the text.
+  if (text === "") identity.warnings.push(`${name} is empty: the clock begins the epoch`);
   // From a clock that was far ahead: no PoP has taken it, nor would take what follows it.
   const isAhead = kept > Date.now() + GOSSIP_LIMITS.epochAheadMs;
   if (isAhead) identity.warnings.push(`${name} holds an epoch of the future: the clock begins it`);
@@ -292,14 +295,14 @@ function readEpoch(file: string): string | undefined {
 
 /** 0 when there is none yet. @throws IdentityError on a text with something else in it. */
 function epochOf(text: string | undefined, name: string | undefined): number {
-  if (text === undefined) return 0;
-  const epoch = Number(text.trim());
-  if (/^\d{1,16}$/.test(text.trim()) && Number.isSafeInteger(epoch)) return epoch;
+  if (text === undefined || text === "") return 0;
+  const epoch = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(epoch)) return epoch;
   throw new IdentityError(`${name} holds no epoch; remove it to start from the clock`);
 }
 
 /** Whole or not at all: a half-written epoch would stop the next start. */
 function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
 }

@@ -98,6 +98,10 @@ describe("an identity from files", async () => {
     expect(() => loadIdentity(files("tokyo"), "tokyo", diskStore(root))).toThrow(
       /holds no epoch; remove it/,
     );
+    writeFileSync(join(root, "tokyo.key.epoch"), "\n");
+    const empty = loadIdentity(files("tokyo"), "tokyo", diskStore(root));
+    expect(empty.persistedEpoch).toBe(0);
+    expect(empty.warnings).toEqual([expect.stringContaining("is empty: the clock begins")]);
     // An hour ahead is another clock's; two days ahead no PoP would take.
     const [hour, days] = [3_600_000, 2 * 86_400_000].map((ms) => Date.now() + ms);
     identity.saveEpoch(hour as number);

@@ -114,7 +114,14 @@ export class SseTap implements EventSink {
     let from: number = this.boundary.takeLf(chunk);
     let kept = from === 1 && this.dropped ? 1 : 0;
     let parts: Uint8Array[] | undefined;
-    for (let end = this.boundary.next(chunk, from); end >= 0; ) {
+    for (;;) {
+      const plain = this.passPlain(chunk, from);
+      if (plain > from) {
+        from = plain;
+        continue;
+      }
+      const end = this.boundary.next(chunk, from);
+      if (end < 0) break;
       this.checkLength(end - from);
       if (this.hold.length > 0) {
         const whole = this.hold.take(chunk, end);
@@ -126,7 +133,6 @@ export class SseTap implements EventSink {
         kept = end;
       }
       from = end;
-      end = this.boundary.next(chunk, from);
     }
     if (from < chunk.length && !this.hold.push(chunk, from)) throw eventTooLong(this.hold.limit);
     if (this.writer !== undefined) return this.takeWritten();
@@ -215,6 +221,21 @@ export class SseTap implements EventSink {
   private checkLength(eventBytes: number): void {
     const { limit, length } = this.hold;
     if (length + eventBytes > limit) throw eventTooLong(limit);
+  }
+
+  /**
+   * Most of a stream is whole events with content that need not be parsed: seen in one pass, which
+   * leaves the boundary as it is, between two events.
+   * @returns the offset behind the one at `from`; -1: there is none, or not for sure
+   */
+  private passPlain(chunk: Uint8Array, from: number): number {
+    if (!this.contentSeen || this.readsAll || this.hold.length > 0) return -1;
+    const end = this.dialect.plainContentEnd?.(chunk, from) ?? -1;
+    if (end < 0) return -1;
+    this.checkLength(end - from);
+    this.contentEvents++;
+    this.dropped = false;
+    return end;
   }
 
   /** Takes note of one whole event; false: it must not reach the client. */

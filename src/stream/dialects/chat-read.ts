@@ -14,6 +14,8 @@ import { errorFrom, filledText, isFields, listOf, parseFields, wordOf } from "./
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const SPACE = 0x20;
+const LF = 0x0a;
+const CR = 0x0d;
 const LETTER_N = 0x6e;
 const LETTER_U = 0x75;
 const BACKSLASH = 0x5c;
@@ -48,23 +50,37 @@ function mayMatter(bytes: Uint8Array, at: number): boolean {
   }
 }
 
-/** True for one plain `data:` line of JSON without a key that matters: it need not be parsed. */
-export function isPlainContent(bytes: Uint8Array, from: number, end: number): boolean {
-  if (!startsWith(bytes, from, DATA)) return false;
+/**
+ * Where the line ends that starts at `from`, at most `end`; -1: it is no `data:` line of JSON, or it
+ * has a key that may matter.
+ */
+function plainLineEnd(bytes: Uint8Array, from: number, end: number): number {
+  if (!startsWith(bytes, from, DATA)) return -1;
   let at = from + DATA.length;
   if (bytes[at] === SPACE) at++;
-  if (bytes[at] !== 0x7b) return false;
+  if (bytes[at] !== 0x7b) return -1;
   for (; at < end; at++) {
     while (at + 1 < end && bytes[at] > QUOTE) at++;
     const byte = bytes[at];
-    if (byte === QUOTE) {
-      if (mayMatter(bytes, at + 1)) return false;
-    } else if (byte === 0x0a || byte === 0x0d) {
-      // At most LF LF or CR LF CR LF may follow; anything else is a second line.
-      for (at++; at < end; at++) if (bytes[at] !== 0x0a && bytes[at] !== 0x0d) return false;
-    }
+    if (byte === LF || byte === CR) return at;
+    if (byte === QUOTE && mayMatter(bytes, at + 1)) return -1;
   }
+  return end;
+}
+
+/** True for one plain `data:` line of JSON without a key that matters: it need not be parsed. */
+export function isPlainContent(bytes: Uint8Array, from: number, end: number): boolean {
+  const line = plainLineEnd(bytes, from, end);
+  if (line < 0) return false;
+  // At most LF LF or CR LF CR LF may follow; anything else is a second line.
+  for (let at = line; at < end; at++) if (bytes[at] !== LF && bytes[at] !== CR) return false;
   return true;
+}
+
+/** Where such an event ends, in one pass: the scan for its blank line and the look at its keys. */
+export function plainContentEnd(bytes: Uint8Array, from: number): number {
+  const line = plainLineEnd(bytes, from, bytes.length);
+  return line >= 0 && bytes[line] === LF && bytes[line + 1] === LF ? line + 2 : -1;
 }
 
 /** Engines write `{error:{...}}`, `{error:"..."}`, and (old vLLM) `{object:"error",...}`. */

@@ -61,6 +61,11 @@ export interface StreamDialect {
    * then it passes unparsed. Never true by mistake; false costs a parse.
    */
   isPlainContent(bytes: Uint8Array, from: number, end: number): boolean;
+  /**
+   * The offset behind such an event that starts at `from` and ends with two LFs; -1: it is another,
+   * or not whole. For dialects whose every byte has to be looked at.
+   */
+  plainContentEnd?(bytes: Uint8Array, from: number): number;
   reader(): EventReader;
   writer(options: WriterOptions): EventWriter;
   /** Ends a stream whose engine forgot to, after all choices have finished. */

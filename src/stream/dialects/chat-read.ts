@@ -51,8 +51,8 @@ function mayMatter(bytes: Uint8Array, at: number): boolean {
 }
 
 /**
- * Where the line ends that starts at `from`, at most `end`; -1: it is no `data:` line of JSON, or it
- * has a key that may matter.
+ * Where the line ends that starts at `from`, at most `end`; -1: it is no `data:` line of JSON, or
+ * it has a key that may matter.
  */
 function plainLineEnd(bytes: Uint8Array, from: number, end: number): number {
   if (!startsWith(bytes, from, DATA)) return -1;

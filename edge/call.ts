@@ -15,6 +15,9 @@ interface Head {
   headers: Headers;
 }
 
+/** Of one answer in one turn; then the next is waited for. */
+const TURN_BYTES_MAX = 64 * 1024;
+
 const END = Symbol("end");
 type Arrival = Head | Uint8Array | GridError | typeof END;
 
@@ -31,6 +34,8 @@ export abstract class TurnCall implements OutCall, Waiting {
   /** The handler has heard the last of it. */
   private done = false;
   private readonly arrivals: Arrival[] = [];
+  /** Of a body, since the last turn's end. */
+  private arrivedBytes = 0;
   private waiting = false;
   private paused = false;
 
@@ -63,6 +68,7 @@ export abstract class TurnCall implements OutCall, Waiting {
 
   proceed(): void {
     this.waiting = false;
+    this.arrivedBytes = 0;
     try {
       this.handOn();
     } catch (cause) {
@@ -78,6 +84,9 @@ export abstract class TurnCall implements OutCall, Waiting {
 
   protected data(chunk: Uint8Array): void {
     this.arrive(chunk);
+    this.arrivedBytes += chunk.byteLength;
+    // A socket is read many times in a turn where the other side is quick.
+    if (this.arrivedBytes >= TURN_BYTES_MAX && !this.over) this.hold(true);
   }
 
   /** The last that comes: a failure, or the answer's end. */

@@ -160,7 +160,17 @@ export class NodeExchange implements Exchange, Corked {
       this.outgoing.socket?.cork();
       this.hold();
     }
-    return this.outgoing.write(pieceOf(chunk, this.framed, ""), "latin1");
+    const { outgoing, framed } = this;
+    const view = bufferOf(chunk);
+    if (!framed) return outgoing.write(textOrBytes(view), "latin1");
+    const size = `${view.byteLength.toString(16)}\r\n`;
+    if (view.byteLength <= TEXT_BYTES_MAX) {
+      return outgoing.write(`${size}${view.toString("latin1")}\r\n`, "latin1");
+    }
+    // The socket is corked: they leave as one, without a copy.
+    outgoing.write(size, "latin1");
+    outgoing.write(view);
+    return outgoing.write("\r\n", "latin1");
   }
 
   onDrain(listener: () => void): void {
@@ -170,8 +180,9 @@ export class NodeExchange implements Exchange, Corked {
 
   end(chunk?: Uint8Array): void {
     if (this.closed) return;
+    if (this.framed && chunk !== undefined) this.write(chunk);
     this.ended = true;
-    this.last = pieceOf(chunk ?? NOTHING, this.framed, this.framed ? LAST_CHUNK : "");
+    this.last = this.framed ? LAST_CHUNK : textOrBytes(bufferOf(chunk ?? NOTHING));
     if (!this.held) this.hold();
     if (!this.incoming.complete) this.linger();
   }
@@ -220,16 +231,13 @@ export class NodeExchange implements Exchange, Corked {
   };
 }
 
-/** Bytes as they go out; as text when few, which joins what stands around them without a copy. */
-function pieceOf(bytes: Uint8Array, framed: boolean, behind: string): string | Uint8Array {
-  if (bytes.byteLength === 0) return behind;
-  const { buffer, byteOffset, byteLength } = bytes;
-  const view = Buffer.from(buffer, byteOffset, byteLength);
-  if (!framed) return byteLength <= TEXT_BYTES_MAX ? view.toString("latin1") : view;
-  const size = `${byteLength.toString(16)}\r\n`;
-  const after = `\r\n${behind}`;
-  if (byteLength <= TEXT_BYTES_MAX) return size + view.toString("latin1") + after;
-  return Buffer.concat([Buffer.from(size, "latin1"), view, Buffer.from(after, "latin1")]);
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** Few bytes go out as text, which joins what stands around them without a copy. */
+function textOrBytes(view: Buffer): string | Buffer {
+  return view.byteLength <= TEXT_BYTES_MAX ? view.toString("latin1") : view;
 }
 
 /** Absolute-form targets (`GET http://host/path`) are legal; anything else is not found. */

@@ -1,6 +1,7 @@
 /** TCP on `node:net`, read past its streams: into one place for all connections. */
 import { connect, type Socket } from "node:net";
-import { TCP_KEEP_ALIVE_MS, type TcpConnect, type TcpHandler, type TcpSocket } from "./tcp.ts";
+import { SHARED_BYTES_MAX, TCP_KEEP_ALIVE_MS } from "./tcp.ts";
+import type { TcpConnect, TcpHandler, TcpSocket } from "./tcp.ts";
 
 /** What one read of a connection gets; it is taken out before the next. */
 const PLACE = Buffer.allocUnsafeSlow(64 * 1024);
@@ -14,7 +15,8 @@ class NetTcp implements TcpSocket {
   constructor(host: string, port: number, handler: TcpHandler) {
     this.handler = handler;
     const callback = (bytes: number): boolean => {
-      if (!this.over) handler.onData(PLACE.subarray(0, bytes));
+      const came = PLACE.subarray(0, bytes);
+      if (!this.over) handler.onData(bytes <= SHARED_BYTES_MAX ? came : Buffer.from(came));
       return true;
     };
     const socket = connect({

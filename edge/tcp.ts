@@ -9,9 +9,12 @@
  */
 export const TCP_KEEP_ALIVE_MS = 60_000;
 
+/** What came at once, up to here, may lie where the next will: a copy costs less than a place. */
+export const SHARED_BYTES_MAX = 4_096;
+
 export interface TcpHandler {
   onOpen(): void;
-  /** The bytes are there during the call only. */
+  /** Up to SHARED_BYTES_MAX of them are there during the call only; more are the receiver's. */
   onData(bytes: Buffer): void;
   /** The other side says no more. */
   onEnd(): void;

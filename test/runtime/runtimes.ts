@@ -51,8 +51,11 @@ export function commandLine(
   return [binaryOf(runtime), [...flags[runtime], script, ...args]];
 }
 
-/** Bun takes its bound on concurrent requests from here, once, when it starts. */
-export const ENVIRONMENT = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65336" };
+/** What Bun takes once, when it starts: as in edge/deploy/Dockerfile.bun, which says why. */
+export const ENVIRONMENT = {
+  BUN_CONFIG_MAX_HTTP_REQUESTS: "65336",
+  MIMALLOC_PURGE_DELAY: "5000",
+};
 
 /** What a runtime cannot do or does otherwise, and why: the rows of README's table. */
 export const DEVIATIONS = {

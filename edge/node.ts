@@ -1,5 +1,5 @@
 /**
- * Gridpoint on Node: an HTTP server whose requests become Exchanges, undici as Transport, `ws` for
+ * Gridpoint on Node: an HTTP server whose requests become Exchanges, sockets and undici as Transport, `ws` for
  * sockets. Everything else is `src/`.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";

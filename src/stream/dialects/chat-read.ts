@@ -79,8 +79,14 @@ export function isPlainContent(bytes: Uint8Array, from: number, end: number): bo
 
 /** Where such an event ends, in one pass: the scan for its blank line and the look at its keys. */
 export function plainContentEnd(bytes: Uint8Array, from: number): number {
-  const line = plainLineEnd(bytes, from, bytes.length);
-  return line >= 0 && bytes[line] === LF && bytes[line + 1] === LF ? line + 2 : -1;
+  let at = plainLineEnd(bytes, from, bytes.length);
+  if (at < 0) return -1;
+  // The end of its line and the blank one: both LF or CR LF, or another has to tell.
+  for (let ends = 0; ends < 2; ends++) {
+    if (bytes[at] === CR) at++;
+    if (bytes[at++] !== LF) return -1;
+  }
+  return at;
 }
 
 /** Engines write `{error:{...}}`, `{error:"..."}`, and (old vLLM) `{object:"error",...}`. */

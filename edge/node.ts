@@ -1,6 +1,6 @@
 /**
- * Gridpoint on Node: an HTTP server whose requests become Exchanges, sockets and undici as Transport, `ws` for
- * sockets. Everything else is `src/`.
+ * Gridpoint on Node: an HTTP server whose requests become Exchanges, its sockets and undici as
+ * Transport, `ws` for WebSockets. Everything else is `src/`.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer } from "node:net";

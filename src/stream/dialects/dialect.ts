@@ -62,8 +62,8 @@ export interface StreamDialect {
    */
   isPlainContent(bytes: Uint8Array, from: number, end: number): boolean;
   /**
-   * The offset behind such an event that starts at `from`, its blank line with it; -1: it is another,
-   * or not surely whole. For dialects whose every byte has to be looked at.
+   * The offset behind such an event that starts at `from`, its blank line with it; -1: it is
+   * another, or not surely whole. For dialects whose every byte has to be looked at.
    */
   plainContentEnd?(bytes: Uint8Array, from: number): number;
   reader(): EventReader;

@@ -18,9 +18,6 @@ interface Head {
 /** Of one answer in one turn; then the next is waited for. */
 const TURN_BYTES_MAX = 64 * 1024;
 
-const END = Symbol("end");
-type Arrival = Head | Uint8Array | GridError | typeof END;
-
 export abstract class TurnCall implements OutCall, Waiting {
   protected readonly request: OutRequest;
   protected abstract lane: Lane<unknown> | undefined;
@@ -33,7 +30,10 @@ export abstract class TurnCall implements OutCall, Waiting {
   private readonly out: OutHandler;
   /** The handler has heard the last of it. */
   private done = false;
-  private readonly arrivals: Arrival[] = [];
+  // What came and was not handed on, in the order in which it comes.
+  private headCame: Head | undefined;
+  private readonly chunks: Uint8Array[] = [];
+  private end: { error: GridError | undefined } | undefined;
   /** Of a body, since the last turn's end. */
   private arrivedBytes = 0;
   private waiting = false;
@@ -79,11 +79,14 @@ export abstract class TurnCall implements OutCall, Waiting {
   }
 
   protected head(status: number, headers: Headers): void {
-    this.arrive({ status, headers });
+    this.headCame = { status, headers };
+    this.wait();
   }
 
   protected data(chunk: Uint8Array): void {
-    this.arrive(chunk);
+    if (this.done) return;
+    this.chunks.push(chunk);
+    this.wait();
     this.arrivedBytes += chunk.byteLength;
     // A socket is read many times in a turn where the other side is quick.
     if (this.arrivedBytes >= TURN_BYTES_MAX && !this.over) this.hold(true);
@@ -92,7 +95,8 @@ export abstract class TurnCall implements OutCall, Waiting {
   /** The last that comes: a failure, or the answer's end. */
   protected last(error?: GridError): void {
     this.over = true;
-    this.arrive(error ?? END);
+    this.end = { error };
+    this.wait();
   }
 
   /** @param started it had a connection */
@@ -104,32 +108,26 @@ export abstract class TurnCall implements OutCall, Waiting {
 
   /** The handler takes what has come, up to where it says stop. */
   private handOn(): void {
-    const { arrivals, out } = this;
-    let taken = 0;
-    while (taken < arrivals.length && !this.done && !this.paused) {
-      const one = arrivals[taken++] as Arrival;
-      if (one instanceof Uint8Array) this.paused = !out.onData(one);
-      else if (one === END || one instanceof GridError) this.finish(one);
-      else out.onHead(one.status, one.headers);
+    const { headCame, chunks, out } = this;
+    if (headCame !== undefined && !this.done) {
+      this.headCame = undefined;
+      out.onHead(headCame.status, headCame.headers);
     }
-    if (taken === arrivals.length) arrivals.length = 0;
-    else arrivals.splice(0, taken);
-  }
-
-  private finish(last: typeof END | GridError): void {
+    let taken = 0;
+    while (taken < chunks.length && !this.done && !this.paused) {
+      this.paused = !out.onData(chunks[taken++] as Uint8Array);
+    }
+    if (taken === chunks.length) chunks.length = 0;
+    else chunks.splice(0, taken);
+    const { end } = this;
+    if (end === undefined || chunks.length > 0 || this.done || this.paused) return;
     this.done = true;
-    if (last === END) this.out.onEnd();
-    else this.out.onError(last);
-  }
-
-  private arrive(one: Arrival): void {
-    if (this.done) return;
-    this.arrivals.push(one);
-    this.wait();
+    if (end.error === undefined) out.onEnd();
+    else out.onError(end.error);
   }
 
   private wait(): void {
-    if (this.waiting) return;
+    if (this.waiting || this.done) return;
     this.waiting = true;
     atTurnsEnd(this);
   }

@@ -46,6 +46,24 @@ const HEARTBEAT = encoder.encode(":\n\n");
 /** Statuses that may not have a body, which Response's constructor insists on. */
 const BODILESS = [204, 205, 304];
 
+interface UrlParts {
+  readonly url: string;
+  readonly path: string;
+  readonly query: string;
+}
+
+/** Nearly all requests of a PoP have the same URL: its parts are made once. */
+let lastParts: UrlParts = { url: "", path: "/", query: "" };
+
+function partsOf(url: string): UrlParts {
+  if (url === lastParts.url) return lastParts;
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const mark = url.indexOf("?", start);
+  const path = start < 0 ? "/" : url.slice(start, mark < 0 ? undefined : mark);
+  lastParts = { url, path, query: mark < 0 ? "" : url.slice(mark + 1) };
+  return lastParts;
+}
+
 /** Lets a PoP answer a Request. */
 export function answer(pop: Pop, exchange: WebExchange): Promise<Response> {
   const { method, path } = exchange;
@@ -87,11 +105,9 @@ export class WebExchange implements Exchange, BodyWriter {
     this.request = request;
     this.peer = peer;
     this.method = request.method;
-    const { url } = request;
-    const start = url.indexOf("/", url.indexOf("//") + 2);
-    const mark = url.indexOf("?", start);
-    this.path = start < 0 ? "/" : url.slice(start, mark < 0 ? undefined : mark);
-    this.query = mark < 0 ? "" : url.slice(mark + 1);
+    const { path, query } = partsOf(request.url);
+    this.path = path;
+    this.query = query;
     this.response = new Promise((resolve) => {
       this.respond = resolve;
     });
@@ -161,7 +177,7 @@ export class WebExchange implements Exchange, BodyWriter {
       const whole =
         promised === undefined
           ? piecesOf(request.body as ReadableStream<Uint8Array>, limitBytes, reading)
-          : request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+          : request.bytes();
       whole.then((bytes) => {
         finish();
         resolve(bytes);

@@ -31,8 +31,10 @@ export class Aliases {
 
   /** Models of an alias that somebody serves, in order; empty = no alias, or none served. */
   servedBy(name: string): string[] {
+    const chain = this.chainOf(name);
+    if (chain.length === 0) return [];
     const { models } = this.parts.roster;
-    return this.chainOf(name).filter((model) => models.has(model));
+    return chain.filter((model) => models.has(model));
   }
 
   /** Aliases that can be asked for now. */

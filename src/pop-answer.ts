@@ -15,36 +15,44 @@ import type { Task } from "./task/task.ts";
 /** What another PoP may add to `x-grid-route`: its own, and nothing that is none. */
 const ROUTE = /^[A-Za-z0-9._;=/, -]{1,512}$/;
 
+/** With three digits behind the point, as `toFixed` writes it, in a third of the time. */
+export function millisText(ms: Millis): string {
+  const micros = Math.round(Math.max(ms, 0) * 1000);
+  const below = micros % 1000;
+  const zeros = below < 10 ? "00" : below < 100 ? "0" : "";
+  return `${(micros - below) / 1000}.${zeros}${below}`;
+}
+
 /**
- * Headers of a committed answer. `x-grid-route` is a list with one entry per hop, the nearest PoP
- * first; `hops` counts those behind the entry.
+ * Adds the grid's headers to those of a committed answer. `x-grid-route` is a list with one entry
+ * per hop, the nearest PoP first; `hops` counts those behind the entry.
  * @param engine headers as they came from the endpoint or from the other PoP's door
  */
-export function gridHeaders(
+export function addGridHeaders(
+  headers: Headers,
   popId: string,
   flight: Flight,
   record: EndpointRecord | undefined,
   engine: Headers,
   nowMs: Millis,
-): Headers {
+): void {
   const { task } = flight;
   const queuedMs = task.queuedSinceMs > 0 ? flight.sentMs - task.queuedSinceMs : 0;
-  const overheadMs = (flight.sentMs - task.arrivedMs - queuedMs).toFixed(3);
-  const engineMs = (nowMs - flight.sentMs).toFixed(3);
+  const overhead = millisText(flight.sentMs - task.arrivedMs - queuedMs);
+  const queued = queuedMs === 0 ? "0.000" : millisText(queuedMs);
   const away = record?.pop !== undefined;
   const behind = away ? engine["x-grid-route"] : undefined;
   const next = behind !== undefined && ROUTE.test(behind) ? `, ${behind}` : "";
-  const headers: Headers = {
-    "x-grid-route":
-      `pop=${popId};tier=${record?.spec.tier ?? "edge"};` +
-      `endpoint=${flight.endpointId};reason=${flight.choice};` +
-      `hit=${Math.round(flight.matchedTokens)};hops=${away ? 1 : 0}${next}`,
-    "x-grid-overhead-ms": overheadMs,
-    "server-timing":
-      `grid;dur=${overheadMs}, queue;dur=${queuedMs.toFixed(3)}, ` + `endpoint;dur=${engineMs}`,
-  };
+  headers["x-grid-route"] =
+    `pop=${popId};tier=${record?.spec.tier ?? "edge"};` +
+    `endpoint=${flight.endpointId};reason=${flight.choice};` +
+    `hit=${Math.round(flight.matchedTokens)};hops=${away ? 1 : 0}${next}`;
+  headers["x-grid-overhead-ms"] = overhead;
+  headers["server-timing"] =
+    `grid;dur=${overhead}, queue;dur=${queued}, ` +
+    `endpoint;dur=${millisText(nowMs - flight.sentMs)}`;
   if (task.models !== undefined) headers["x-grid-model"] = encodeURI(task.model);
-  return nameRequest(DOORS[task.route].dialect, headers, task.id);
+  nameRequest(DOORS[task.route].dialect, headers, task.id);
 }
 
 /** What an answer that is an error says beside the error. */

@@ -20,7 +20,7 @@ import { GridError } from "./grid/errors.ts";
 import type { Exchange, Headers, Transport } from "./grid/exchange.ts";
 import type { Millis, Row, Tokens } from "./grid/units.ts";
 import type { Ask, Kernel } from "./kernel/kernel.ts";
-import { answerError, gridHeaders } from "./pop-answer.ts";
+import { addGridHeaders, answerError } from "./pop-answer.ts";
 import { Aliases } from "./pop-aliases.ts";
 import { countHere } from "./pop-count.ts";
 import type { RequestIds } from "./pop-ids.ts";
@@ -284,7 +284,8 @@ export class PopStages implements Stages, QueueHost<Flight> {
       worker: (away ? peers : roster).worker(flight.row),
       handover: away ? handoverOf(this.parts, flight, this.clock()) : undefined,
       exchange,
-      gridHeaders: (engine) => gridHeaders(config.pop.id, flight, record, engine, this.clock()),
+      addGridHeaders: (headers, engine) =>
+        addGridHeaders(headers, config.pop.id, flight, record, engine, this.clock()),
       errorEvent: (error) => errorEvent(dialect, error, flight.task.id),
       errorBody: (error) => errorBody(dialect, error, flight.task.id),
       tokenIds: away ? undefined : this.parts.kv.wantsIds(flight),

@@ -73,16 +73,23 @@ function callerOf(key: Auth["keys"][number]): Caller {
 
 /** What a browser says of a request that no page of another site made. */
 const OWN_SITE = ["same-origin", "none"];
+/** What nobody can make lead elsewhere: an address, and the machine itself. */
+const FIXED_HOST = /^([\d.]+|\[.+\]|(.+\.)?localhost)$/;
 
 /**
  * Only browsers say where a request is from: by `sec-fetch-site` or, where the PoP is reached by
- * plain http over a network, and in a WebSocket's handshake, by `origin` alone.
+ * plain http over a network, and in a WebSocket's handshake, by `origin` alone. That a page of
+ * plain http has the PoP's own name proves nothing: whose name it is can make it lead here once
+ * the page is loaded (DNS rebinding).
  */
 function isForeignPage(headers: Headers): boolean {
   const { origin, host } = headers;
   const site = headers["sec-fetch-site"];
   if (site !== undefined) return !OWN_SITE.includes(site);
-  return origin !== undefined && URL.parse(origin)?.host !== host;
+  if (origin === undefined) return false;
+  const page = URL.parse(origin);
+  if (page === null || page.host !== host) return true;
+  return page.protocol === "http:" && !FIXED_HOST.test(page.hostname);
 }
 
 const foreignPage = () =>

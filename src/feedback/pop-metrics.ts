@@ -14,6 +14,7 @@ import {
   type Family,
   type Histogram,
   MetricsRegistry,
+  SERIES_MAX,
   TOKEN_BUCKETS_S,
   WORK_BUCKETS_S,
 } from "./metrics.ts";
@@ -89,9 +90,11 @@ export class PopMetrics {
   private readonly registry = new MetricsRegistry();
   private readonly table: EndpointTable;
   private readonly requests: Family<Counter>;
-  /** Handles of `requests` without an error, resolved once: the common end. */
-  private readonly endings = new Map<string, Counter>();
+  /** Handles of `requests` without an error, resolved once: the common end. By ending, route. */
+  private readonly endings: Record<string, Map<Route, Counter> | undefined>;
   private readonly attempts: Family<Counter>;
+  /** Handles of those that ended well, by endpoint. */
+  private readonly doneAttempts = new Map<string, Counter>();
   private readonly refusals: Family<Counter>;
   private readonly handovers: Family<Counter>;
   private readonly faults: Family<Counter>;
@@ -126,11 +129,9 @@ export class PopMetrics {
     this.faults = byLabel("result_faults", FAULTS, "dialect", "fault");
     this.refusals = byLabel("refused", "Requests refused before they became a task.", "code");
     this.handovers = byLabel("handovers_received", HANDOVERS, "ending");
-    for (const route of ROUTES) {
-      for (const ending of ["done", "gone"]) {
-        this.endings.set(`${route} ${ending}`, this.requests.labels(route, ending, ""));
-      }
-    }
+    const handles = (ending: string): Map<Route, Counter> =>
+      new Map(ROUTES.map((route) => [route, this.requests.labels(route, ending, "")]));
+    this.endings = { done: handles("done"), gone: handles("gone") };
     this.duration = this.durations();
     this.decision = seconds("decision", "Match, filter, score and pick.", WORK_BUCKETS_S);
     const choices = byLabel("decisions", "Decisions, by why the endpoint was chosen.", "reason");
@@ -197,7 +198,8 @@ export class PopMetrics {
   }
 
   ended(flight: Flight, end: Ended): void {
-    this.attempts.labels(flight.endpointId, end.kind).inc();
+    if (end.kind === "done") this.doneAt(flight.endpointId).inc();
+    else this.attempts.labels(flight.endpointId, end.kind).inc();
     const { dialect } = DOORS[flight.task.route];
     for (const fault of end.faults ?? []) this.faults.labels(dialect, fault).inc();
     const { itlMs, jitterMs } = end.meter;
@@ -212,10 +214,21 @@ export class PopMetrics {
     task: Task | undefined,
     nowMs: Millis,
   ): void {
-    if (error === undefined) this.endings.get(`${route} ${ending}`)?.inc();
+    if (error === undefined) this.endings[ending]?.get(route)?.inc();
     else this.requests.labels(route, ending, error.code).inc();
     if (task?.handover !== undefined) this.handovers.labels(ending).inc();
     if (task !== undefined) this.duration.get(route)?.observe((nowMs - task.arrivedMs) / 1000);
+  }
+
+  /** A handle that is kept costs no text per request. */
+  private doneAt(endpoint: string): Counter {
+    const known = this.doneAttempts.get(endpoint);
+    if (known !== undefined) return known;
+    // Endpoints come and go with the configuration.
+    if (this.doneAttempts.size >= SERIES_MAX) this.doneAttempts.clear();
+    const counter = this.attempts.labels(endpoint, "done");
+    this.doneAttempts.set(endpoint, counter);
+    return counter;
   }
 
   refused(error: GridError): void {

@@ -43,8 +43,8 @@ export interface AttemptPlan {
   /** For a row of another PoP: what its door is told. */
   handover: Handover | undefined;
   exchange: Exchange;
-  /** Headers of the grid for the answer, made when it is committed, from the engine's. */
-  gridHeaders(engine: Headers): Headers;
+  /** Adds the grid's headers to the answer's when it is committed. */
+  addGridHeaders(headers: Headers, engine: Headers): void;
   /** The error in the caller's dialect: in a stream, and as a whole answer. */
   errorEvent(error: GridError): Uint8Array;
   errorBody(error: GridError): Uint8Array;
@@ -166,7 +166,9 @@ export class Attempt implements RelayHost, Deadline {
   }
 
   headers(engine: Headers): Headers {
-    return Object.assign(this.plan.worker.inboundHeaders(engine), this.plan.gridHeaders(engine));
+    const headers = this.plan.worker.inboundHeaders(engine);
+    this.plan.addGridHeaders(headers, engine);
+    return headers;
   }
 
   refusal(status: number, engine: Headers): GridError | undefined {

@@ -28,35 +28,54 @@ const NO_CHAIN = new Uint32Array(0);
 const NONE_TRIED: readonly number[] = [];
 const NO_HEADERS: Headers = {};
 
-/** Token estimates and the chain are filled in by the proxy, which has the learned values. */
+/**
+ * Token estimates and the chain are filled in by the proxy, which has the learned values. One
+ * literal with every field: fields that are added to an object one by one make it grow in steps.
+ */
 export function toTask(body: ParsedBody, headers: Headers, context: TaskContext): Task {
-  const task = body as Task;
-  task.id = context.id;
-  task.tenant = context.tenant;
-  task.session = sessionOf(body, headers);
-  task.path = context.path;
-  task.via = context.via;
-  task.models = undefined;
-  task.resultRetried = false;
-  task.failure = undefined;
-  task.dialectHeaders = dialectHeaders(body, headers);
-  task.regions = regionsOf(body, headers);
-  task.priority = priorityOf(body, headers);
-  task.sloTtftMs = numberHeader(headers, "x-grid-slo-ttft-ms") ?? context.sloTtftMs;
-  task.sloItlMs = numberHeader(headers, "x-grid-slo-itl-ms") ?? context.sloItlMs;
-  task.maxCostUsd = numberHeader(headers, "x-grid-max-cost") ?? Number.POSITIVE_INFINITY;
-  task.slice = tokenHeader(headers, "x-grid-slice");
-  task.handover = context.handover;
-  task.arrivedMs = context.nowMs;
-  task.queuedSinceMs = 0;
-  task.promisedTtftMs = undefined;
-  task.tried = NONE_TRIED;
-  task.promptBytes = 0;
-  task.promptTokens = 0;
-  task.tokensPerChunk = 0;
-  task.expectedOutTokens = 0;
-  task.chain = NO_CHAIN;
-  return task;
+  return {
+    route: body.route,
+    model: body.model,
+    stream: body.stream,
+    body: body.body,
+    fields: body.fields,
+    prompt: body.prompt,
+    needs: body.needs,
+    maxTokens: body.maxTokens,
+    choices: body.choices,
+    usageAdded: body.usageAdded,
+    usageShown: body.usageShown,
+    cacheKey: body.cacheKey,
+    serviceTier: body.serviceTier,
+    schema: body.schema,
+    region: body.region,
+    id: context.id,
+    tenant: context.tenant,
+    session: sessionOf(body, headers),
+    models: undefined,
+    resultRetried: false,
+    sentTo: undefined,
+    failure: undefined,
+    path: context.path,
+    via: context.via,
+    dialectHeaders: dialectHeaders(body, headers),
+    regions: regionsOf(body, headers),
+    priority: priorityOf(body, headers),
+    sloTtftMs: numberHeader(headers, "x-grid-slo-ttft-ms") ?? context.sloTtftMs,
+    sloItlMs: numberHeader(headers, "x-grid-slo-itl-ms") ?? context.sloItlMs,
+    maxCostUsd: numberHeader(headers, "x-grid-max-cost") ?? Number.POSITIVE_INFINITY,
+    slice: tokenHeader(headers, "x-grid-slice"),
+    handover: context.handover,
+    arrivedMs: context.nowMs,
+    queuedSinceMs: 0,
+    promisedTtftMs: undefined,
+    tried: NONE_TRIED,
+    promptBytes: 0,
+    promptTokens: 0,
+    tokensPerChunk: 0,
+    expectedOutTokens: 0,
+    chain: NO_CHAIN,
+  };
 }
 
 /** The caller's request id when it is a sane token, else undefined. */

@@ -50,7 +50,7 @@ export interface Task extends ParsedBody {
   /** Its first result was no result and it was tried elsewhere for that: once is enough. */
   resultRetried?: boolean;
   /** Where it was sent last. */
-  sentTo?: Row;
+  sentTo?: Row | undefined;
   /** How its last attempt failed. */
   failure?: GridError | undefined;
   /** Path and query at the door, for a peer's. */

@@ -55,6 +55,7 @@ export function commandLine(
 export const ENVIRONMENT = {
   BUN_CONFIG_MAX_HTTP_REQUESTS: "65336",
   MIMALLOC_PURGE_DELAY: "5000",
+  MIMALLOC_PURGE_HOLES: "0",
 };
 
 /** What a runtime cannot do or does otherwise, and why: the rows of README's table. */

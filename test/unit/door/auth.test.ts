@@ -17,6 +17,9 @@ describe("API keys", () => {
     [{ "sec-fetch-site": "same-origin", origin: "http://127.0.0.1:8801" }],
     [{ "sec-fetch-site": "none" }],
     [{ origin: "http://127.0.0.1:8801" }],
+    [{ origin: "http://[::1]:8801", host: "[::1]:8801" }],
+    [{ origin: "http://localhost:8801", host: "localhost:8801" }],
+    [{ origin: "https://pop.example", host: "pop.example" }],
   ])("without keys a page of the PoP's own site is let in, too (%o)", async (headers) => {
     const auth = new Authenticator({ keys: [], adminKeys: [] });
     expect(auth.caller({ ...pop, ...headers })).toMatchObject({ tenant: "default" });
@@ -29,6 +32,9 @@ describe("API keys", () => {
     [{ origin: "https://evil.example" }],
     [{ origin: "http://127.0.0.1:3000" }],
     [{ origin: "null" }],
+    // Its name leads here by now.
+    [{ origin: "http://evil.example:8801", host: "evil.example:8801" }],
+    [{ origin: "http://1.2.3.4.evil.example:8801", host: "1.2.3.4.evil.example:8801" }],
   ])("a page of another site is not, and needs its key where there are keys (%o)", async (page) => {
     const headers = { ...pop, ...page };
     const refused = expect.objectContaining({ code: "invalid_request", status: 403 });

@@ -73,7 +73,7 @@ function scene(over: Partial<Task> = {}) {
     worker,
     handover: undefined,
     exchange,
-    gridHeaders: () => ({}),
+    addGridHeaders: () => {},
     errorEvent: (error) => new TextEncoder().encode(`error ${error.code}`),
     errorBody: (error) => new TextEncoder().encode(`error ${error.code}`),
     firstContent() {},

@@ -77,7 +77,11 @@ export class NodeUpgrades {
           this.library = library;
         });
         // Nobody reads the socket until then, so that nothing of it is lost.
-        void this.loading.then(accept, () => socket.destroy());
+        void this.loading.then(accept, () => {
+          // The files of the program were taken away, or replaced: the next one looks again.
+          this.loading = undefined;
+          socket.destroy();
+        });
       },
     };
     const exchange = new NodeExchange(incoming, outgoing, upgrade);

@@ -46,8 +46,8 @@ export type Serve = (config: PopConfig, effects: Effects) => Promise<ServedPop>;
 /** How a PoP reaches engines and other PoPs. */
 export interface Ways {
   transport: Transport;
-  /** Links of gossip. */
-  dial: Dial;
+  /** Links of gossip; undefined where the config has none. */
+  dial: Dial | undefined;
   /** Plain TCP, for the events of engines' caches; undefined where there is none. */
   tcp?: TcpDial | undefined;
 }
@@ -70,7 +70,7 @@ export function assemblePop(
 ): AssembledPop {
   const shared = { clock: () => performance.now(), rng: bufferedRandom(), log };
   const gossip =
-    config.gossip === undefined || fleet !== undefined
+    config.gossip === undefined || fleet !== undefined || dial === undefined
       ? undefined
       : createFleet({ pop: config.pop.id, config: config.gossip, ...shared, store, dial });
   const kernelExports = () =>

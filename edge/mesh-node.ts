@@ -1,82 +1,39 @@
 /**
- * The ways out of Node: for requests its sockets, and undici where there is TLS; for gossip `ws`,
- * and its way in.
+ * The ways out of Node: for requests its sockets, and undici where there is TLS; for gossip `ws`.
  */
-import { WebSocket, WebSocketServer } from "ws";
-import type { Log, PopConfig } from "../src/index.ts";
+import type { PopConfig } from "../src/index.ts";
 import type { Effects, Ways } from "./assemble.ts";
-import type { LocalFleet } from "./fleet.ts";
-import { NodeLinkSocket } from "./node-link.ts";
-import { refuseUpgrade, SOCKET_BOUNDS, type UpgradePath } from "./node-upgrade.ts";
 import { connectNet } from "./tcp-net.ts";
 import { dialNode } from "./tcp-node.ts";
 import { trustedAuthorities } from "./tls-files.ts";
+import { LaterTransport } from "./transport-later.ts";
 import { SplitTransport } from "./transport-split.ts";
 import { TcpTransport } from "./transport-tcp.ts";
-import { UndiciTransport } from "./transport-undici.ts";
 
-const HANDSHAKE_MS = 5_000;
-/** Addresses whose fault is remembered, so that it is said once. */
-const FAULTS_MAX = 1_000;
+type Links = typeof import("./mesh-links.ts");
+
+/**
+ * `ws`, and TLS with it, are a fifth of a PoP's start: loaded where there is gossip, else with the
+ * first WebSocket of a client.
+ */
+export async function linksFor({ gossip }: PopConfig): Promise<Links | undefined> {
+  return gossip === undefined ? undefined : await import("./mesh-links.ts");
+}
 
 /** @throws IdentityError when `peers.ca` holds no certificate */
-export function nodeWays({ peers }: PopConfig, { folder = ".", log }: Effects): Ways {
+export function nodeWays(
+  { peers }: PopConfig,
+  { folder = ".", log }: Effects,
+  links: Links | undefined,
+): Ways {
   const ca = peers.ca === undefined ? undefined : trustedAuthorities(peers.ca, folder);
-  const faults = new DialFaults(log);
-  const secure = new UndiciTransport(ca === undefined ? {} : { ca });
+  const secure = new LaterTransport(async () => {
+    const { UndiciTransport } = await import("./transport-undici.ts");
+    return new UndiciTransport(ca === undefined ? {} : { ca });
+  });
   return {
     transport: new SplitTransport(new TcpTransport(connectNet), secure),
     tcp: dialNode,
-    dial: (address, frameBytes) => {
-      const socket = new WebSocket(address, {
-        ...SOCKET_BOUNDS,
-        maxPayload: frameBytes,
-        handshakeTimeout: HANDSHAKE_MS,
-        followRedirects: false,
-        ...(ca === undefined ? {} : { ca }),
-      });
-      faults.watch(address, socket);
-      return new NodeLinkSocket(socket);
-    },
+    dial: links?.dialer(ca, log),
   };
-}
-
-/** The way in for other PoPs. */
-export function linkPath(gossip: LocalFleet): UpgradePath {
-  const { frameBytes, path } = gossip;
-  const bounds = { ...SOCKET_BOUNDS, maxPayload: frameBytes };
-  const server = new WebSocketServer({ ...bounds, noServer: true, clientTracking: false });
-  return {
-    path,
-    upgrade: (request, socket, head) => {
-      if (!gossip.started) return refuseUpgrade(socket);
-      const accept = (peer: WebSocket) => gossip.accept(new NodeLinkSocket(peer, socket));
-      server.handleUpgrade(request, socket, head, accept);
-    },
-  };
-}
-
-/** Says why a PoP cannot be dialled: once, until it can or the reason is another. */
-class DialFaults {
-  private readonly log: Log;
-  private readonly said = new Map<string, string>();
-
-  constructor(log: Log) {
-    this.log = log;
-  }
-
-  watch(address: string, socket: WebSocket): void {
-    socket.once("open", () => this.said.delete(address));
-    socket.once("error", (error: Error & { code?: string }) => {
-      const message = error.message || String(error.code);
-      if (this.said.get(address) === message) return;
-      if (this.said.size >= FAULTS_MAX) this.said.clear();
-      this.said.set(address, message);
-      const tls = /certificate|altname|issuer|signed|TLS|SSL|EPROTO/i.test(
-        `${message} ${error.code}`,
-      );
-      const hint = "its listen.tls.cert must name this address; peers.ca, whom this PoP trusts";
-      this.log("warn", "pop not dialled", { address, message, ...(tls ? { hint } : {}) });
-    });
-  }
 }

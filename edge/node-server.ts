@@ -1,6 +1,5 @@
 /** Node's HTTP or HTTPS server with the bounds of a PoP, and its answer to what is no HTTP. */
 import type { Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { malformed, type PopConfig } from "../src/index.ts";
 import type { Log } from "../src/grid/effects.ts";
@@ -29,7 +28,9 @@ export function makeServer({ limits }: PopConfig, pair: TlsPair | undefined, log
   const server =
     pair === undefined
       ? createServer(options)
-      : createTlsServer({ ...options, ...pair, handshakeTimeout: headerTimeoutMs });
+      : process
+          .getBuiltinModule("node:https")
+          .createServer({ ...options, ...pair, handshakeTimeout: headerTimeoutMs });
   server.maxConnections = limits.connections;
   sayWhenFull(server, limits.connections, log);
   server.on("clientError", refuseMalformed);

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { type ServerOptions, WebSocketServer } from "ws";
+import type { ServerOptions } from "ws";
 import type { Exchange } from "../src/grid/exchange.ts";
 import type { DoorSocket, SocketListener, SocketTerms, Upgrade } from "../src/grid/socket.ts";
 import { attachDoor, offeredProtocols, OpenSockets, type StandardRaw } from "./door-socket.ts";
@@ -39,6 +39,9 @@ export function refuseUpgrade(socket: Duplex): void {
 export class NodeUpgrades {
   private readonly sockets = new OpenSockets();
   private readonly handle: (exchange: Exchange) => void;
+  /** `ws`, from the first socket on: mesh-node.ts has the reason. */
+  private library: typeof import("ws") | undefined;
+  private loading: Promise<unknown> | undefined;
 
   /** @param handle a door: answers the exchange, or takes its `upgrade` */
   constructor(server: Server, own: UpgradePath | undefined, handle: (exchange: Exchange) => void) {
@@ -52,8 +55,9 @@ export class NodeUpgrades {
     });
   }
 
-  close(graceMs?: number): Promise<void> {
-    return this.sockets.close(graceMs);
+  async close(graceMs?: number): Promise<void> {
+    await this.loading?.catch(() => undefined);
+    await this.sockets.close(graceMs);
   }
 
   private offer(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -67,7 +71,17 @@ export class NodeUpgrades {
       accept: (terms, opened) => {
         exchange.detach();
         outgoing.detachSocket(socket as never);
-        this.accept(incoming, socket, head, terms, opened);
+        const accept = () => this.accept(incoming, socket, head, terms, opened);
+        if (this.library !== undefined) return accept();
+        this.loading ??= import("ws").then((library) => {
+          this.library = library;
+        });
+        // Nobody reads the socket until then, so that nothing of it is lost.
+        void this.loading.then(accept, () => {
+          // The files of the program were taken away, or replaced: the next one looks again.
+          this.loading = undefined;
+          socket.destroy();
+        });
       },
     };
     const exchange = new NodeExchange(incoming, outgoing, upgrade);
@@ -81,6 +95,7 @@ export class NodeUpgrades {
     terms: SocketTerms,
     opened: (socket: DoorSocket) => SocketListener,
   ): void {
+    const { WebSocketServer } = this.library as typeof import("ws");
     const server = new WebSocketServer({
       ...SOCKET_BOUNDS,
       noServer: true,

@@ -6,7 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer } from "node:net";
 import type { Exchange, Pop, PopConfig } from "../src/index.ts";
 import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.ts";
-import { linkPath, nodeWays } from "./mesh-node.ts";
+import { linksFor, nodeWays } from "./mesh-node.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import { listen, makeServer } from "./node-server.ts";
 import { NodeUpgrades } from "./node-upgrade.ts";
@@ -32,11 +32,12 @@ export async function serveNode(config: PopConfig, effects: Effects): Promise<Se
   const { listen: place } = config;
   const { log, folder = "." } = effects;
   const pair = place.tls && loadTlsPair(place.tls, folder);
-  const assembled = assemblePop(config, effects, nodeWays(config, effects));
+  const links = await linksFor(config);
+  const assembled = assemblePop(config, effects, nodeWays(config, effects, links));
   const { pop, gossip } = assembled;
   const server = makeServer(config, pair, log);
   server.on("request", (incoming, outgoing) => handle(pop, incoming, outgoing));
-  const link = effects.link ?? (gossip && linkPath(gossip));
+  const link = effects.link ?? (gossip && links?.linkPath(gossip));
   const upgrades = new NodeUpgrades(server, link, (exchange) => enter(pop, exchange));
   try {
     await listen(server, place.host, place.port);

@@ -20,7 +20,8 @@ import {
 } from "./assemble.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 import { IdentityError } from "./identity.ts";
-import { linkPath, nodeWays } from "./mesh-node.ts";
+import * as links from "./mesh-links.ts";
+import { nodeWays } from "./mesh-node.ts";
 import { IncomingMessage } from "./node-http.ts";
 import { HELD_MS, MessagePort, type ProcessMessage, Questions } from "./process-messages.ts";
 
@@ -74,7 +75,7 @@ class ProcessHouse {
       onDigest: (change) => this.tell({ kind: "digest", change }),
     };
     const whole = { ...effects, processes: this.port, alsoHears };
-    this.assembled = assemblePop(config, whole, nodeWays(config, whole));
+    this.assembled = assemblePop(config, whole, nodeWays(config, whole, links));
   }
 
   /** Listens when all do. */
@@ -182,7 +183,7 @@ class ProcessHouse {
     const request = new IncomingMessage(socket);
     Object.assign(request, { method: "GET", url: message.url, headers: message.headers });
     socket.on("error", () => socket.destroy());
-    linkPath(gossip).upgrade(request, socket, Buffer.from(message.head));
+    links.linkPath(gossip).upgrade(request, socket, Buffer.from(message.head));
     socket.resume();
   }
 

@@ -5,7 +5,6 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import type { Server } from "node:https";
 import { resolve } from "node:path";
-import { getCACertificates } from "node:tls";
 import type { PopConfig } from "../src/config.ts";
 import type { Log } from "../src/grid/effects.ts";
 import { Expiry } from "./expiry.ts";
@@ -59,6 +58,8 @@ export function loadTlsPair(tls: TlsConfig, folder: string): TlsPair {
 export function trustedAuthorities(file: string, folder: string): string[] {
   const path = resolve(folder, file);
   const found = certificates(readText(path, "peers.ca"), "peers.ca", path);
+  // Its import would begin to read all the authorities of Node, in PoPs without TLS, too.
+  const { getCACertificates } = process.getBuiltinModule("node:tls");
   return [...getCACertificates("default"), ...found.map(String)];
 }
 

@@ -1,4 +1,5 @@
 import { FetchTransport } from "../../edge/transport-fetch.ts";
+import { LaterTransport } from "../../edge/transport-later.ts";
 import { UndiciTransport } from "../../edge/transport-undici.ts";
 import { TcpTransport } from "../../edge/transport-tcp.ts";
 import { connectNet } from "../../edge/tcp-net.ts";
@@ -6,7 +7,8 @@ import { transportFailureSuite } from "./transport.failures.suite.ts";
 import { transportSuite } from "./transport.suite.ts";
 import { transportWireSuite } from "./transport.wire.suite.ts";
 
-const undici = () => new UndiciTransport();
+// As a PoP has it. transport-lanes.test.ts has it without what loads it.
+const undici = () => new LaterTransport(async () => new UndiciTransport());
 const tcp = () => new TcpTransport(connectNet);
 const fetching = () => new FetchTransport();
 

@@ -8,6 +8,7 @@ import bytes from "undici/lib/llhttp/llhttp_simd-wasm.js";
 import type { Headers } from "../src/grid/exchange.ts";
 import { SHARED_BYTES_MAX } from "./tcp.ts";
 import { CodedError } from "./transport-errors.ts";
+import { type WholeAnswer, wholeAnswer } from "./whole-answer.ts";
 
 /** Who hears what was parsed. It must not throw, and not parse from inside a call. */
 export interface ResponseSink {
@@ -123,6 +124,8 @@ export class ResponseParser {
   private inValue = false;
   private status = 0;
   private reusable = false;
+  /** llhttp stands before the first byte of an answer. */
+  private between = true;
   /** The body is chunked (RFC 9112, 7.1), and what comes next is the size of a chunk. */
   private chunked = false;
   private aligned = false;
@@ -141,11 +144,13 @@ export class ResponseParser {
    * @returns what is wrong with it; nothing may be parsed afterwards
    */
   execute(chunk: Buffer): CodedError | undefined {
+    const whole = this.between && this.sink.onBegin() ? wholeAnswer(chunk) : undefined;
+    if (whole !== undefined) return this.passWhole(chunk, whole);
     const { memory } = this.wasm;
     const start = this.aligned ? this.passChunks(chunk) : 0;
     for (let at = start; at < chunk.byteLength; at += SLICE_BYTES) {
-      const whole = at === 0 && chunk.byteLength <= SLICE_BYTES;
-      this.slice = whole ? chunk : chunk.subarray(at, at + SLICE_BYTES);
+      const single = at === 0 && chunk.byteLength <= SLICE_BYTES;
+      this.slice = single ? chunk : chunk.subarray(at, at + SLICE_BYTES);
       this.bodyEnd = 0;
       this.headText = undefined;
       // The memory moves when it grows.
@@ -158,6 +163,14 @@ export class ResponseParser {
     }
     this.slice = EMPTY;
     return undefined;
+  }
+
+  /** llhttp sees nothing of it and stands between two answers as before. */
+  private passWhole(bytes: Buffer, { headers, bodyAt }: WholeAnswer): undefined {
+    this.sink.onHead(200, headers);
+    const size = bytes.byteLength;
+    if (size > bodyAt) this.sink.onBody(pieceOf(bytes, bodyAt, size));
+    this.sink.onComplete(true);
   }
 
   /**
@@ -198,6 +211,7 @@ export class ResponseParser {
   }
 
   onBegin(): number {
+    this.between = false;
     return this.sink.onBegin() ? 0 : STOP;
   }
 
@@ -238,6 +252,7 @@ export class ResponseParser {
     this.forgetHead();
     this.chunked = false;
     this.aligned = false;
+    this.between = this.reusable;
     if (this.status >= 200) this.sink.onComplete(this.reusable);
     return 0;
   }

@@ -1,31 +1,42 @@
 /**
- * Chunked answers, in whatever pieces they come: what a parser makes of them must not depend on
- * where they were cut. Byte by byte everything goes through llhttp; in larger pieces whole chunks
- * go past it.
+ * Answers, in whatever pieces they come: what a parser makes of them must not depend on where they
+ * were cut. Byte by byte everything goes through llhttp; in larger pieces whole chunks go past it,
+ * and whole answers with a plain head.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ResponseParser } from "../../edge/response-parser.ts";
+import { wholeAnswer } from "../../edge/whole-answer.ts";
 import { holds } from "./holds.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 interface Outcome {
-  heads: number;
+  heads: object[];
   body: string;
   complete: number;
+  reusable: boolean | undefined;
   failure: string | undefined;
 }
 
 function parse(pieces: Buffer[]): Outcome {
-  const outcome: Outcome = { heads: 0, body: "", complete: 0, failure: undefined };
+  const outcome: Outcome = {
+    heads: [],
+    body: "",
+    complete: 0,
+    reusable: undefined,
+    failure: undefined,
+  };
   const parser = new ResponseParser({
     onBegin: () => true,
-    onHead: () => void outcome.heads++,
+    onHead: (status, headers) => void outcome.heads.push({ status, ...headers }),
     onBody: (chunk) => {
       outcome.body += Buffer.from(chunk).toString("latin1");
     },
-    onComplete: () => void outcome.complete++,
+    onComplete: (reusable) => {
+      outcome.complete++;
+      outcome.reusable = reusable;
+    },
   });
   for (const piece of pieces) {
     outcome.failure = parser.execute(piece)?.code;
@@ -98,4 +109,74 @@ test("long chunks, and many in one piece", () => {
   const outcome = parse([Buffer.from(`${HEAD}1\r\na\r\n`), rest]);
   expect([outcome.body === `a${data.join("")}`, outcome.complete]).toEqual([true, 1]);
   expect(outcome.failure).toBeUndefined();
+});
+
+const lineEnd = fc.constantFrom(..."\r\n \r\n \r\n \r\n \r\n \r\n \r\n \r\n \n \r".split(" "));
+const header = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom("Date: now", "server: x y", "X-Id: 7", 'etag: W/"a"') },
+  fc.constantFrom(
+    "x-empty:",
+    "x-blank: ",
+    "x-space:  a ",
+    "x-two:  a",
+    "x-tab:\ta\t",
+    "x-tight:a",
+    " folded",
+  ),
+  fc.constantFrom("content-length: 5", "Content-Length: 05", "content-length: +5", "x y: z", "x"),
+  fc.constantFrom("connection: close", "Connection: Keep-Alive", "connection: keep-alive, te"),
+  fc.constantFrom("transfer-encoding: chunked", "transfer-encoding: identity", "upgrade: h2c"),
+  fc.constantFrom("keep-alive: timeout=5", "proxy-connection: close", "trailer: x-t", "x\u00e9: a"),
+  fc.constantFrom(
+    "x-high: caf\u00e9",
+    "x-nul: a\u0000b",
+    "x-del: \u007f",
+    ": no name",
+    "x-cr: a\rb",
+  ),
+  fc.tuple(fc.string({ maxLength: 9 }), fc.string({ maxLength: 9 })).map((two) => two.join(": ")),
+);
+const status = fc.oneof(
+  { weight: 8, arbitrary: fc.constant("HTTP/1.1 200 OK") },
+  fc.constantFrom("HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.0 200 OK", "HTTP/1.1  200 OK"),
+  fc.constantFrom("HTTP/1.1 204 None", "HTTP/1.1 304 Same", "HTTP/1.1 100 Continue", "HTTP/2 200"),
+  fc.constantFrom(
+    "HTTP/1.1 500 \u00e9",
+    "http/1.1 200 OK",
+    "HTTP/1.1 200 a\tb",
+    "HTTP/1.1 2000 OK",
+  ),
+);
+const whole = fc
+  .tuple(
+    status,
+    fc.array(fc.tuple(header, lineEnd), { maxLength: 5 }),
+    fc.string({ unit: "binary-ascii", maxLength: 12 }),
+    fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.constantFrom(-1, 1, 40)),
+  )
+  .map(([first, lines, body, off]) => {
+    const length = `Content-Length: ${Math.max(body.length + off, 0)}\r\n`;
+    return `${first}\r\n${lines.flat().join("")}${length}\r\n${body}`;
+  });
+
+test("whole answers with all kinds of heads, one behind another", async () => {
+  await holds(
+    fc.property(fc.array(whole, { minLength: 1, maxLength: 3 }), (answers) => {
+      const pieces = answers.map((text) => Buffer.from(text, "latin1"));
+      const single = Array.from(Buffer.concat(pieces), (byte) => Buffer.of(byte));
+      expect(parse(pieces)).toEqual(parse(single));
+    }),
+  );
+});
+
+test("a plain answer goes past llhttp, and llhttp takes what comes behind it", () => {
+  const head = "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: keep-alive\r\nContent-Length: 2";
+  const plain = Buffer.from(`${head}\r\n\r\n{}`);
+  expect(wholeAnswer(plain)).toEqual({
+    headers: { date: "now", connection: "keep-alive", "content-length": "2" },
+    bodyAt: plain.byteLength - 2,
+  });
+  const chunked = Buffer.from(`${HEAD}1\r\na\r\n0\r\n\r\n`);
+  const outcome = parse([plain, chunked, plain, plain.subarray(0, 30), plain.subarray(30), plain]);
+  expect(outcome).toMatchObject({ body: "{}a{}{}{}", complete: 5, failure: undefined });
 });

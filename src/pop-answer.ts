@@ -39,7 +39,6 @@ export function addGridHeaders(
   const { task } = flight;
   const queuedMs = task.queuedSinceMs > 0 ? flight.sentMs - task.queuedSinceMs : 0;
   const overhead = millisText(flight.sentMs - task.arrivedMs - queuedMs);
-  const queued = queuedMs === 0 ? "0.000" : millisText(queuedMs);
   const away = record?.pop !== undefined;
   const behind = away ? engine["x-grid-route"] : undefined;
   const next = behind !== undefined && ROUTE.test(behind) ? `, ${behind}` : "";
@@ -49,7 +48,7 @@ export function addGridHeaders(
     `hit=${Math.round(flight.matchedTokens)};hops=${away ? 1 : 0}${next}`;
   headers["x-grid-overhead-ms"] = overhead;
   headers["server-timing"] =
-    `grid;dur=${overhead}, queue;dur=${queued}, ` +
+    `grid;dur=${overhead}, queue;dur=${millisText(queuedMs)}, ` +
     `endpoint;dur=${millisText(nowMs - flight.sentMs)}`;
   if (task.models !== undefined) headers["x-grid-model"] = encodeURI(task.model);
   nameRequest(DOORS[task.route].dialect, headers, task.id);

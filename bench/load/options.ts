@@ -16,6 +16,8 @@ export interface Options {
   /** Seconds per phase. */
   durationS: number;
   rounds: number;
+  /** Passes over all targets in a round, which share the seconds of a phase. */
+  passes: number;
   /** Streamed requests per second of the TTFT phase; measured at a fifth of it as well. */
   rate: number;
   /** Connections of the plain phase. */
@@ -42,6 +44,7 @@ export const USAGE = `npm run bench:load -- [options]
   --cores shared|own  own: what is measured has a core of its own, where there are two (shared)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
+  --passes N       passes of a round, which share the seconds of what counts CPU, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
   --connections N  connections of the plain phase, 1..256 (16)
   --streams N      streams held open in the per-chunk phase, 1..512 (32)
@@ -89,6 +92,7 @@ function valuesOf(args: string[]) {
       cores: { ...text, default: "shared" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
+      passes: { ...text, default: "3" },
       rate: { ...text, default: "500" },
       connections: { ...text, default: "16" },
       streams: { ...text, default: "32" },
@@ -117,6 +121,7 @@ export function parseOptions(args: string[]): Options {
     ownCore: isOwn(values.cores),
     durationS: within("duration", values.duration, 0.1, 60),
     rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
+    passes: Math.trunc(within("passes", values.passes, 1, 20)),
     rate: within("rate", values.rate, 1, 5_000),
     connections: Math.trunc(within("connections", values.connections, 1, 256)),
     streams: Math.trunc(within("streams", values.streams, 1, 512)),
@@ -133,6 +138,7 @@ export function parseOptions(args: string[]): Options {
     targets: values.targets === undefined ? ["direct", "gridpoint"] : options.targets,
     durationS: 0.2,
     rounds: 1,
+    passes: 1,
     rate: 200,
     connections: 4,
     streams: 8,

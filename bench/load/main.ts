@@ -19,6 +19,7 @@ import {
 import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
 import { compareProcesses, processReport } from "./processes.ts";
 import { errorsOf, machineReport, personReport, type Results } from "./report.ts";
+import { saturate, saturationReport } from "./saturate.ts";
 import { startTargets, startUpstream, type Target } from "./targets.ts";
 
 async function runRounds(
@@ -82,6 +83,11 @@ async function run(options: Options): Promise<number> {
 }
 
 async function runProcesses(options: Options): Promise<number> {
+  if (options.saturate) {
+    const found = await saturate(options);
+    console.log(options.json ? JSON.stringify(found, null, 2) : saturationReport(found));
+    return found.errors === 0 ? 0 : 1;
+  }
   const comparison = await compareProcesses(options);
   console.log(options.json ? JSON.stringify(comparison, null, 2) : processReport(comparison));
   return comparison.errors === 0 ? 0 : 1;

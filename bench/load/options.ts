@@ -11,6 +11,8 @@ export interface Options {
   runtimes: RuntimeName[];
   /** Above 1: only gridpoint on Node, with so many processes beside one. */
   processes: number;
+  /** With `processes`: by load on cores of their own (saturate.ts). */
+  saturate: boolean;
   /** What is measured has a core of its own, where there are two (cores.ts). */
   ownCore: boolean;
   /** Seconds per phase. */
@@ -41,6 +43,8 @@ export const USAGE = `npm run bench:load -- [options]
   --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
   --processes N    instead of all this: N processes on one port beside one, and what N carry,
                    2..64
+  --saturate       with --processes: under full load, each process on a core of its own, clients
+                   and engines on others; wants 4N cores
   --cores shared|own  own: what is measured has a core of its own, where there are two (shared)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
@@ -89,6 +93,7 @@ function valuesOf(args: string[]) {
       targets: text,
       runtimes: { ...text, default: "node" },
       processes: { ...text, default: "1" },
+      saturate: { type: "boolean", default: false },
       cores: { ...text, default: "shared" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
@@ -118,6 +123,7 @@ export function parseOptions(args: string[]): Options {
     targets: targetsOf(values.targets),
     runtimes: listOf("runtimes", values.runtimes, RUNTIMES),
     processes: Math.trunc(within("processes", values.processes, 1, 64)),
+    saturate: values.saturate,
     ownCore: isOwn(values.cores),
     durationS: within("duration", values.duration, 0.1, 60),
     rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
@@ -132,6 +138,9 @@ export function parseOptions(args: string[]): Options {
     node: values.node,
     portkey: values.portkey,
   };
+  if (options.saturate && options.processes < 2) {
+    throw new UsageError("--saturate goes with --processes 2 or more");
+  }
   if (!options.smoke) return options;
   return {
     ...options,

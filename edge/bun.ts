@@ -2,10 +2,12 @@
  * Gridpoint on Bun: Bun.serve, its sockets and its fetch as Transport. `gridpoint serve` takes this
  * adapter by itself when Bun runs it.
  */
-import type { PopConfig } from "../src/index.ts";
+import type { Headers } from "../src/grid/exchange.ts";
+import { HOT_PATHS, type PopConfig } from "../src/index.ts";
 import { assemblePop, type Effects, localUrl, type ServedPop } from "./assemble.ts";
 import { type BunServer, BunSocket, bunSockets, upgradeBun } from "./bun-socket.ts";
 import { attachDoor, OpenSockets } from "./door-socket.ts";
+import { KeptHeaders } from "./kept-headers.ts";
 import { noLinksNow, webWays } from "./mesh-web.ts";
 import { atTurnsEnd, turnsDone } from "./turn.ts";
 import { dialNode } from "./tcp-node.ts";
@@ -27,9 +29,13 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
     if (gossip?.started !== true) return noLinksNow();
     return upgradeBun(server, request, new BunSocket("", (open) => gossip.accept(open)));
   };
-  const fetch = (request: Request, server: BunServer): Promise<Response> | Response => {
-    const exchange = new WebExchange(request, {
+  const kept = new KeptHeaders();
+  const makeHeaders = (headers: Headers) => kept.of(headers);
+  const open = (request: Request, server: BunServer, path?: string): WebExchange =>
+    new WebExchange(request, {
+      path,
       leaving: host.leaving,
+      makeHeaders,
       makeBody: (writer) => new DirectBody(writer),
       remoteAddress: () => server.requestIP(request)?.address,
       takeSocket: (terms, opened) => {
@@ -37,11 +43,21 @@ export function bunHandlers(host: WebHost, sockets: OpenSockets, messageBytesMax
         return upgradeBun(server, request, new BunSocket(terms.protocol ?? "", attach));
       },
     });
-    if (exchange.path === host.gossip?.path && exchange.upgrade) return link(request, server);
+  const take = (exchange: WebExchange): Promise<Response> => {
     atTurnsEnd({ proceed: () => void host.answer(exchange) });
     return exchange.response;
   };
-  return { fetch, websocket: bunSockets(messageBytesMax) };
+  // What most requests ask for: Bun's router knows the path without making a URL of it.
+  const routeOf = (path: string) => ({
+    POST: (request: Request, server: BunServer) => take(open(request, server, path)),
+  });
+  const routes = Object.fromEntries([...HOT_PATHS.keys()].map((path) => [path, routeOf(path)]));
+  const fetch = (request: Request, server: BunServer): Promise<Response> | Response => {
+    const exchange = open(request, server);
+    if (exchange.path === host.gossip?.path && exchange.upgrade) return link(request, server);
+    return take(exchange);
+  };
+  return { fetch, routes, websocket: bunSockets(messageBytesMax) };
 }
 
 /** @throws IdentityError; Error with code EADDRINUSE when the port is taken */

@@ -28,6 +28,10 @@ export interface WebPeer {
   leaving?: boolean;
   /** The body of a streamed answer; default: the standard's. */
   makeBody?(writer: BodyWriter): AnswerBody;
+  /** What a Response is given as headers; default: the plain object. */
+  makeHeaders?(headers: Headers): HeadersInit;
+  /** The path, where the runtime's own router has found it. */
+  path?: string;
 }
 
 /** Who answers what comes in at a server. */
@@ -80,7 +84,6 @@ export function answer(pop: Pop, exchange: WebExchange): Promise<Response> {
 export class WebExchange implements Exchange, BodyWriter {
   readonly method: string;
   readonly path: string;
-  readonly query: string;
   /** Settles when there is something to send. */
   readonly response: Promise<Response>;
   headSent = false;
@@ -105,13 +108,15 @@ export class WebExchange implements Exchange, BodyWriter {
     this.request = request;
     this.peer = peer;
     this.method = request.method;
-    const { path, query } = partsOf(request.url);
-    this.path = path;
-    this.query = query;
+    this.path = peer.path ?? partsOf(request.url).path;
     this.response = new Promise((resolve) => {
       this.respond = resolve;
     });
     request.signal.addEventListener("abort", () => this.left());
+  }
+
+  get query(): string {
+    return partsOf(this.request.url).query;
   }
 
   get headers(): Headers {
@@ -271,7 +276,8 @@ export class WebExchange implements Exchange, BodyWriter {
   }
 
   private responseOf(body: BodyInit | null): Response {
-    const { status, answerHeaders: headers } = this;
+    const { status, answerHeaders } = this;
+    const headers = this.peer.makeHeaders?.(answerHeaders) ?? answerHeaders;
     const bare = body === null || this.method === "HEAD" || BODILESS.includes(status);
     return new Response(bare ? null : body, { status: status || 500, headers });
   }

@@ -8,4 +8,11 @@ export { GridError } from "./grid/errors.ts";
 export type { Exchange, OutCall, OutHandler, OutRequest, Transport } from "./grid/exchange.ts";
 export type { Fleet, FleetListener } from "./grid/fleet.ts";
 export type { KernelExports } from "./kernel/wasm.ts";
-export { createPop, malformed, type Pop, type ReloadReport, type Runtime } from "./pop.ts";
+export {
+  createPop,
+  HOT_PATHS,
+  malformed,
+  type Pop,
+  type ReloadReport,
+  type Runtime,
+} from "./pop.ts";

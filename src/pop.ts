@@ -37,6 +37,7 @@ import { ResponseStore } from "./state/response-store.ts";
 import { SessionTable } from "./state/session-table.ts";
 import { TokenEstimator } from "./task/estimate.ts";
 import type { Route } from "./task/route.ts";
+export { HOT_PATHS } from "./task/route.ts";
 
 /** What the runtime adapter hands in. */
 export interface Runtime {

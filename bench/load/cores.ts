@@ -5,6 +5,7 @@
  * more than a runtime. Linux with `taskset` only.
  */
 import { execFileSync } from "node:child_process";
+import { processTree } from "./process-stat.ts";
 
 /** Set by `keepCore`: the number of the core that is kept for what is measured. */
 let kept: string | undefined;
@@ -17,24 +18,35 @@ function numbersOf(list: string): number[] {
   });
 }
 
+function taskset(...args: string[]): string {
+  return execFileSync("taskset", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+}
+
+/** Those that this process may use; none where there is no `taskset`. */
+export function coresHere(): number[] {
+  try {
+    return numbersOf(taskset("-cp", String(process.pid)).split(":")[1] as string);
+  } catch {
+    return [];
+  }
+}
+
+/** Gives a process, all that it started and all that it will start to these cores. */
+export function moveTo(cores: number[], pid: number): void {
+  for (const one of processTree(pid)) taskset("-acp", cores.join(","), String(one));
+}
+
 /**
  * Takes this process off one core, and what it starts from now on except by `onCore`.
  * @returns what was done, in words
  */
 export function keepCore(): string {
-  const pid = String(process.pid);
-  const taskset = (...args: string[]): string =>
-    execFileSync("taskset", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  let cores: number[];
-  try {
-    cores = numbersOf(taskset("-cp", pid).split(":")[1] as string);
-    if (cores.length < 2) return "one core for all";
-    const own = cores.pop() as number;
-    taskset("-acp", cores.join(","), pid);
-    kept = String(own);
-  } catch {
-    return "all cores shared: there is no taskset here";
-  }
+  const cores = coresHere();
+  if (cores.length === 0) return "all cores shared: there is no taskset here";
+  if (cores.length === 1) return "one core for all";
+  const own = cores.pop() as number;
+  taskset("-acp", cores.join(","), String(process.pid));
+  kept = String(own);
   return `core ${kept} for what is measured, ${cores.join(",")} for generator and engine`;
 }
 

@@ -1,16 +1,25 @@
 /**
  * The load bench: proxies side by side on one machine, in front of the same trivial upstream,
- * under the same generator. Rounds go over all targets in turn (A B A B), since the machine's
- * speed drifts: what is compared was measured seconds apart, and the median of the rounds counts.
+ * under the same generator. Passes go over all targets in turn (A B A B), since the machine's speed
+ * drifts: what is compared was measured seconds apart, and the median of all passes counts.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keepCore } from "./cores.ts";
-import { emptyRound, measure, PHASES, warmUp } from "./measure.ts";
+import {
+  COST_PHASES,
+  emptyRound,
+  measure,
+  type Phase,
+  REST_PHASES,
+  type Round,
+  warmUp,
+} from "./measure.ts";
 import { parseOptions, UsageError, USAGE, type Options } from "./options.ts";
 import { compareProcesses, processReport } from "./processes.ts";
-import { machineReport, personReport, type Results } from "./report.ts";
+import { errorsOf, machineReport, personReport, type Results } from "./report.ts";
+import { saturate, saturationReport } from "./saturate.ts";
 import { startTargets, startUpstream, type Target } from "./targets.ts";
 
 async function runRounds(
@@ -20,16 +29,21 @@ async function runRounds(
 ): Promise<Results[]> {
   const all = targets.map((target): Results => ({ target, rounds: [] }));
   for (const { target } of options.smoke ? [] : all) await warmUp(target, options);
-  for (let round = 0; round < options.rounds; round++) {
-    for (const results of all) results.rounds.push(emptyRound());
-    for (const phase of PHASES) {
-      for (const { target, rounds } of all) {
-        if (!options.json && !options.smoke) {
-          process.stderr.write(`round ${round + 1}/${options.rounds} ${phase} ${target.name}\n`);
-        }
-        await measure(phase, target, options, upstream, rounds[round] as Results["rounds"][0]);
+  const each = async (phase: Phase, at: number, pass: number): Promise<void> => {
+    for (const { target, rounds } of all) {
+      if (!options.json && !options.smoke) {
+        process.stderr.write(`round ${at + 1}/${options.rounds} ${phase} ${target.name}\n`);
       }
+      const round = rounds[at] as Round;
+      await measure(phase, target, options, upstream, { round, pass });
     }
+  };
+  for (let at = 0; at < options.rounds; at++) {
+    for (const results of all) results.rounds.push(emptyRound(options.passes));
+    for (let pass = 0; pass < options.passes; pass++) {
+      for (const phase of COST_PHASES) await each(phase, at, pass);
+    }
+    for (const phase of REST_PHASES) await each(phase, at, 0);
   }
   return all;
 }
@@ -40,7 +54,7 @@ function failuresOf(all: Results[]): string[] {
     .filter(({ target }) => target.name.startsWith("gridpoint") || target.name === "direct")
     .flatMap(({ target, rounds }) =>
       rounds
-        .map((round) => round.plain.errors + round.stream.errors + round.ttftErrors)
+        .map(errorsOf)
         .filter((errors) => errors > 0)
         .map((errors) => `${target.name}: ${errors} failed requests in a round`),
     );
@@ -69,6 +83,11 @@ async function run(options: Options): Promise<number> {
 }
 
 async function runProcesses(options: Options): Promise<number> {
+  if (options.saturate) {
+    const found = await saturate(options);
+    console.log(options.json ? JSON.stringify(found, null, 2) : saturationReport(found));
+    return found.errors === 0 ? 0 : 1;
+  }
   const comparison = await compareProcesses(options);
   console.log(options.json ? JSON.stringify(comparison, null, 2) : processReport(comparison));
   return comparison.errors === 0 ? 0 : 1;

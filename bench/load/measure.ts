@@ -2,7 +2,7 @@
 import { cancelLoop, closedLoop, openLoop, type StreamRun } from "./generator.ts";
 import type { Options } from "./options.ts";
 import { plainLoad } from "./plain.ts";
-import { cpuUs, rssMb } from "./process-stat.ts";
+import { cpuBetween, cpuCount, rssMb } from "./process-stat.ts";
 import { quantile } from "./quantile.ts";
 import type { Target } from "./targets.ts";
 
@@ -11,10 +11,17 @@ export interface Quantiles {
   p99: number;
 }
 
-export interface Round {
+/** What it costs. */
+export interface Pass {
   plain: { cpuUs: number; rps: number; errors: number };
-  stream: { cpuUsPerRequest: number; cpuUsPerChunk: number; rps: number; errors: number };
+  chunk: { cpuUs: number; errors: number };
   gapMs: Quantiles;
+}
+
+export interface Round {
+  /** One after the other, each over all targets: what is compared lies seconds apart. */
+  passes: Pass[];
+  stream: { cpuUsPerRequest: number; rps: number };
   /** Absolute; the report subtracts what direct took in the same round. */
   ttftMs: Quantiles;
   ttftSlowMs: Quantiles;
@@ -32,9 +39,10 @@ const quantiles = (samples: number[]): Quantiles => ({
 /** Runs `work` and tells the CPU time that the target's processes took meanwhile. */
 async function costOf<T>(target: Target, work: () => Promise<T>): Promise<[T, number]> {
   const pid = target.running?.pid;
-  const before = pid === undefined ? 0 : cpuUs(pid);
+  if (pid === undefined) return [await work(), Number.NaN];
+  const before = cpuCount(pid);
   const result = await work();
-  return [result, pid === undefined ? Number.NaN : cpuUs(pid) - before];
+  return [result, cpuBetween(before, cpuCount(pid))];
 }
 
 /**
@@ -55,33 +63,34 @@ export async function warmUp(target: Target, { connections, streams, gapMs }: Op
   }
 }
 
-export type Phase = "plain" | "stream" | "ttft" | "cancel";
-export const PHASES: readonly Phase[] = ["plain", "stream", "ttft", "cancel"];
+export type CostPhase = "plain" | "chunk";
+export type Phase = CostPhase | "ttft" | "cancel";
+export const COST_PHASES: readonly CostPhase[] = ["plain", "chunk"];
+export const REST_PHASES: readonly Phase[] = ["ttft", "cancel"];
 
 /**
- * A second of the same before what counts: while the other targets had their turn this one has
- * rested, and code that rested costs more at first (Node after 85 s: a fifth more for two seconds).
+ * The same before what counts: while the other targets had their turn this one has rested, and code
+ * that rested costs more at first (Node after 85 s: a fifth more for two seconds).
  */
-const LEAD_S = 1;
+const LEAD_S = 0.5;
 
-async function plainPhase(target: Target, options: Options, round: Round): Promise<void> {
+async function plainPhase(target: Target, options: Options, pass: Pass): Promise<void> {
   if (!options.smoke) await plainLoad(target, options.connections, LEAD_S);
   const [run, cpu] = await costOf(target, () =>
-    plainLoad(target, options.connections, options.durationS),
+    plainLoad(target, options.connections, options.durationS / options.passes),
   );
-  round.plain = { cpuUs: cpu / run.requests, rps: run.rps, errors: run.errors };
+  pass.plain = { cpuUs: cpu / run.requests, rps: run.rps, errors: run.errors };
 }
 
 /** Long streams: what a request costs besides its chunks disappears in 200 of them. */
-async function streamPhase(target: Target, options: Options, round: Round): Promise<void> {
+async function chunkPhase(target: Target, options: Options, pass: Pass): Promise<void> {
   const shape = { chunks: 200, gapMs: options.gapMs };
   if (!options.smoke) await closedLoop(target, options.streams, LEAD_S, shape);
   const [run, cpu] = await costOf(target, () =>
-    closedLoop(target, options.streams, options.durationS, shape),
+    closedLoop(target, options.streams, options.durationS / options.passes, shape),
   );
-  round.stream.cpuUsPerChunk = cpu / run.chunks;
-  round.stream.errors = run.errors;
-  round.gapMs = quantiles(run.gapMs);
+  pass.chunk = { cpuUs: cpu / run.chunks, errors: run.errors };
+  pass.gapMs = quantiles(run.gapMs);
 }
 
 /** Short streams at a rate: 10 chunks, 10 ms apart. */
@@ -91,8 +100,7 @@ async function ttftPhase(target: Target, options: Options, round: Round): Promis
   const [run, cpu] = await costOf(target, () => at(options.rate));
   round.ttftMs = quantiles(run.ttftMs);
   round.ttftErrors = run.errors;
-  round.stream.cpuUsPerRequest = cpu / run.streams;
-  round.stream.rps = run.streams / run.seconds;
+  round.stream = { cpuUsPerRequest: cpu / run.streams, rps: run.streams / run.seconds };
   if (options.smoke) round.ttftSlowMs = round.ttftMs;
   else round.ttftSlowMs = quantiles((await at(options.rate / 5)).ttftMs);
 }
@@ -109,35 +117,41 @@ async function cancelPhase(
   round.cancels = { asked: run.asked, seen: run.cancelMs.length };
 }
 
-export const emptyRound = (): Round => {
-  const none = { p50: Number.NaN, p99: Number.NaN };
-  return {
-    plain: { cpuUs: Number.NaN, rps: Number.NaN, errors: 0 },
-    stream: {
-      cpuUsPerRequest: Number.NaN,
-      cpuUsPerChunk: Number.NaN,
-      rps: Number.NaN,
-      errors: 0,
-    },
-    gapMs: none,
-    ttftMs: none,
-    ttftSlowMs: none,
-    ttftErrors: 0,
-    cancelMs: none,
-    cancels: { asked: 0, seen: 0 },
-    rssMb: Number.NaN,
-  };
-};
+const none: Quantiles = { p50: Number.NaN, p99: Number.NaN };
+
+const emptyPass = (): Pass => ({
+  plain: { cpuUs: Number.NaN, rps: Number.NaN, errors: 0 },
+  chunk: { cpuUs: Number.NaN, errors: 0 },
+  gapMs: none,
+});
+
+export const emptyRound = (passes: number): Round => ({
+  passes: Array.from({ length: passes }, emptyPass),
+  stream: { cpuUsPerRequest: Number.NaN, rps: Number.NaN },
+  ttftMs: none,
+  ttftSlowMs: none,
+  ttftErrors: 0,
+  cancelMs: none,
+  cancels: { asked: 0, seen: 0 },
+  rssMb: Number.NaN,
+});
+
+/** Where a phase's figures go. */
+export interface Place {
+  round: Round;
+  pass: number;
+}
 
 export async function measure(
   phase: Phase,
   target: Target,
   options: Options,
   upstream: string,
-  round: Round,
+  { round, pass }: Place,
 ): Promise<void> {
-  if (phase === "plain") await plainPhase(target, options, round);
-  else if (phase === "stream") await streamPhase(target, options, round);
+  const costs = round.passes[pass] as Pass;
+  if (phase === "plain") await plainPhase(target, options, costs);
+  else if (phase === "chunk") await chunkPhase(target, options, costs);
   else if (phase === "ttft") await ttftPhase(target, options, round);
   else await cancelPhase(target, options, upstream, round);
   const pid = target.running?.pid;

@@ -11,11 +11,15 @@ export interface Options {
   runtimes: RuntimeName[];
   /** Above 1: only gridpoint on Node, with so many processes beside one. */
   processes: number;
+  /** With `processes`: by load on cores of their own (saturate.ts). */
+  saturate: boolean;
   /** What is measured has a core of its own, where there are two (cores.ts). */
   ownCore: boolean;
   /** Seconds per phase. */
   durationS: number;
   rounds: number;
+  /** Passes over all targets in a round, which share the seconds of a phase. */
+  passes: number;
   /** Streamed requests per second of the TTFT phase; measured at a fifth of it as well. */
   rate: number;
   /** Connections of the plain phase. */
@@ -39,9 +43,12 @@ export const USAGE = `npm run bench:load -- [options]
   --runtimes LIST  gridpoint on each of ${RUNTIMES.join(",")} that is installed (node)
   --processes N    instead of all this: N processes on one port beside one, and what N carry,
                    2..64
+  --saturate       with --processes: under full load, each process on a core of its own, clients
+                   and engines on others; wants 4N cores
   --cores shared|own  own: what is measured has a core of its own, where there are two (shared)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
+  --passes N       passes of a round, which share the seconds of what counts CPU, 1..20 (3)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
   --connections N  connections of the plain phase, 1..256 (16)
   --streams N      streams held open in the per-chunk phase, 1..512 (32)
@@ -86,9 +93,11 @@ function valuesOf(args: string[]) {
       targets: text,
       runtimes: { ...text, default: "node" },
       processes: { ...text, default: "1" },
+      saturate: { type: "boolean", default: false },
       cores: { ...text, default: "shared" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
+      passes: { ...text, default: "3" },
       rate: { ...text, default: "500" },
       connections: { ...text, default: "16" },
       streams: { ...text, default: "32" },
@@ -114,9 +123,11 @@ export function parseOptions(args: string[]): Options {
     targets: targetsOf(values.targets),
     runtimes: listOf("runtimes", values.runtimes, RUNTIMES),
     processes: Math.trunc(within("processes", values.processes, 1, 64)),
+    saturate: values.saturate,
     ownCore: isOwn(values.cores),
     durationS: within("duration", values.duration, 0.1, 60),
     rounds: Math.trunc(within("rounds", values.rounds, 1, 20)),
+    passes: Math.trunc(within("passes", values.passes, 1, 20)),
     rate: within("rate", values.rate, 1, 5_000),
     connections: Math.trunc(within("connections", values.connections, 1, 256)),
     streams: Math.trunc(within("streams", values.streams, 1, 512)),
@@ -127,12 +138,16 @@ export function parseOptions(args: string[]): Options {
     node: values.node,
     portkey: values.portkey,
   };
+  if (options.saturate && options.processes < 2) {
+    throw new UsageError("--saturate goes with --processes 2 or more");
+  }
   if (!options.smoke) return options;
   return {
     ...options,
     targets: values.targets === undefined ? ["direct", "gridpoint"] : options.targets,
     durationS: 0.2,
     rounds: 1,
+    passes: 1,
     rate: 200,
     connections: 4,
     streams: 8,

@@ -24,6 +24,7 @@ export async function plainLoad(
   site: Site,
   connections: number,
   durationS: number,
+  workers?: number,
 ): Promise<PlainRun> {
   const request = chatRequest(site.base, false, "id=0", {}).toString();
   const result = await autocannon({
@@ -36,6 +37,8 @@ export async function plainLoad(
     },
     body: request.slice(request.indexOf("\r\n\r\n") + 4),
     connections,
+    // Threads that make the load; otherwise this one does.
+    ...(workers === undefined ? {} : { workers }),
     duration: durationS,
     sampleInt: 100,
     // A target that does not answer counts as an error; it does not hold the bench.

@@ -1,6 +1,6 @@
-/** Rounds to rows: medians over the rounds, differences and ratios taken inside each round. */
+/** Rounds to rows: medians over rounds and passes, differences and ratios taken inside each. */
 import { execFileSync } from "node:child_process";
-import type { Round, Quantiles } from "./measure.ts";
+import type { Pass, Quantiles, Round } from "./measure.ts";
 import { median } from "./quantile.ts";
 import type { Target } from "./targets.ts";
 
@@ -36,6 +36,14 @@ const NOTHING: MaybeQuantiles = { p50: null, p99: null };
 const middle = (rounds: Round[], pick: (round: Round) => number): Maybe =>
   rounded(median(rounds.map(pick)));
 
+const middleCost = (rounds: Round[], pick: (pass: Pass) => number): Maybe =>
+  rounded(median(rounds.flatMap(({ passes }) => passes.map(pick))));
+
+/** Requests of a round that failed. */
+export function errorsOf({ passes, ttftErrors }: Round): number {
+  return passes.reduce((sum, { plain, chunk }) => sum + plain.errors + chunk.errors, ttftErrors);
+}
+
 /** Time added against direct, round by round, so that the machine's mood cancels out. */
 function added(
   results: Results,
@@ -61,9 +69,9 @@ function rowsOf(results: Results, direct: Results): Row[] {
     {
       ...both,
       streamed: false,
-      cpuUsPerRequest: middle(rounds, (round) => round.plain.cpuUs),
+      cpuUsPerRequest: middleCost(rounds, ({ plain }) => plain.cpuUs),
       cpuUsPerChunk: null,
-      rps: middle(rounds, (round) => round.plain.rps),
+      rps: middleCost(rounds, ({ plain }) => plain.rps),
       ttftAddedMs: NOTHING,
       rssMb,
       cancelMs: NOTHING,
@@ -72,7 +80,7 @@ function rowsOf(results: Results, direct: Results): Row[] {
       ...both,
       streamed: true,
       cpuUsPerRequest: middle(rounds, (round) => round.stream.cpuUsPerRequest),
-      cpuUsPerChunk: middle(rounds, (round) => round.stream.cpuUsPerChunk),
+      cpuUsPerChunk: middleCost(rounds, ({ chunk }) => chunk.cpuUs),
       rps: middle(rounds, (round) => round.stream.rps),
       ttftAddedMs: added(results, direct, (round) => round.ttftMs),
       rssMb,
@@ -119,18 +127,22 @@ function table(lines: string[][]): string {
   return lines.map(padded).join("\n");
 }
 
-/** Median over the rounds of what gridpoint costs divided by what the peer costs. */
+/** Median over the passes of what gridpoint costs divided by what the peer costs in the same. */
 function ratioLine(grid: Results, peer: Results): string {
-  const ratio = (pick: (round: Round) => number): string =>
-    cell(
-      rounded(median(grid.rounds.map((round, at) => pick(round) / pick(peer.rounds[at] as Round)))),
-      2,
-    );
+  const over = (pick: (round: Round) => number[]): string => {
+    const theirs = peer.rounds.flatMap(pick);
+    const ratios = grid.rounds.flatMap(pick).map((cost, at) => cost / (theirs[at] as number));
+    return cell(rounded(median(ratios)), 2);
+  };
+  const costs =
+    (pick: (pass: Pass) => number) =>
+    ({ passes }: Round): number[] =>
+      passes.map(pick);
   return (
     `${grid.target.name} / ${peer.target.name}: ` +
-    `CPU per plain request ${ratio((round) => round.plain.cpuUs)}, ` +
-    `per streamed request ${ratio((round) => round.stream.cpuUsPerRequest)}, ` +
-    `per chunk ${ratio((round) => round.stream.cpuUsPerChunk)}`
+    `CPU per plain request ${over(costs(({ plain }) => plain.cpuUs))}, ` +
+    `per streamed request ${over(({ stream }) => [stream.cpuUsPerRequest])}, ` +
+    `per chunk ${over(costs(({ chunk }) => chunk.cpuUs))}`
   );
 }
 
@@ -159,7 +171,7 @@ function personLine(results: Results, direct: Results): string[] {
   const slow = added(results, direct, (round) => round.ttftSlowMs);
   const sum = (pick: (round: Round) => number): number =>
     rounds.reduce((total, round) => total + pick(round), 0);
-  const errors = sum((round) => round.plain.errors + round.stream.errors + round.ttftErrors);
+  const errors = sum(errorsOf);
   return [
     target.name,
     target.runtime,
@@ -172,7 +184,7 @@ function personLine(results: Results, direct: Results): string[] {
     cell(slow.p50, 2),
     cell(slow.p99, 2),
     cell(
-      middle(rounds, (round) => round.gapMs.p99),
+      middleCost(rounds, ({ gapMs }) => gapMs.p99),
       2,
     ),
     cell(streamed.cancelMs.p50, 2),

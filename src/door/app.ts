@@ -9,7 +9,7 @@ import { GridError } from "../grid/errors.ts";
 import type { BodyRoom, Exchange, Headers } from "../grid/exchange.ts";
 import type { Caller } from "../proxy.ts";
 import type { ResponseStore } from "../state/response-store.ts";
-import { DOORS, type Route, ROUTES } from "../task/route.ts";
+import { DOORS, HOT_PATHS, type Route, ROUTES } from "../task/route.ts";
 import type { Authenticator } from "./auth.ts";
 import { answerDrain, type DrainHouse } from "./admin.ts";
 import { checkDialectHeaders } from "./dialect-headers.ts";
@@ -78,9 +78,7 @@ export function createDoor(house: House): Door {
   };
   // What most requests ask for goes past the router; written otherwise it is found by it.
   const hot = new Map<string, PlainHandler>();
-  for (const route of ROUTES.filter((one) => !DOORS[one].path.includes("{model}"))) {
-    if (DOORS[route].dialect === "responses") continue;
-    const path = `/v1${DOORS[route].path}`;
+  for (const [path, route] of HOT_PATHS) {
     const serve: PlainHandler = (exchange) => serveRoute(house, exchange, route);
     on("POST", path, serve);
     hot.set(path, serve);

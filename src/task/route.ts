@@ -57,6 +57,14 @@ export const DOORS: Readonly<Record<Route, Door>> = {
   "input-tokens": { dialect: "responses", operation: "count", path: "/responses/input_tokens" },
 };
 
+/** What most requests ask for, all by POST: paths that are whole before a request comes. */
+export const HOT_PATHS: ReadonlyMap<string, Route> = new Map(
+  ROUTES.filter((route) => {
+    const { dialect, path } = DOORS[route];
+    return dialect !== "responses" && !path.includes("{model}");
+  }).map((route) => [`/v1${DOORS[route].path}`, route]),
+);
+
 /** The door of each dialect where conversations are generated. */
 const GENERATE: Readonly<Record<Dialect, Route>> = {
   chat: "chat",

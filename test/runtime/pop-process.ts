@@ -146,9 +146,15 @@ async function startWorkerd(config: PopEntry, worker?: string): Promise<ServerPr
   return server;
 }
 
-/** `gridpoint engine --port 0 ...args`, which does not wait for open requests when it is ended. */
+/**
+ * `gridpoint engine --port 0 ...args`, which does not wait for open requests when it is ended.
+ * GRIDPOINT_LLAMA_BACKEND=cuda (or vulkan) has the suites run the real engine on a GPU, with the
+ * platform package of that name installed.
+ */
 export function startEngine(...args: string[]): Promise<ServerProcess> {
-  return startCli(["engine", "--port", "0", "--drain-ms", "0", ...args], "node");
+  const backend = process.env["GRIDPOINT_LLAMA_BACKEND"];
+  const where = backend !== undefined && args.includes("--gguf") ? ["--backend", backend] : [];
+  return startCli(["engine", "--port", "0", "--drain-ms", "0", ...args, ...where], "node");
 }
 
 export type EndpointEntry = { id: string; url: string } & Record<string, unknown>;

@@ -33,6 +33,8 @@ describe("the request", () => {
     expect([exchange.method, exchange.path, exchange.query]).toEqual(["POST", "/v1/x", "a=1"]);
     expect(exchange.headers["x-grid"]).toBe("1");
     expect(make({}, "").path).toBe("/");
+    const routed = make({}, "/v1/x?a=1", { path: "/v1/x" });
+    expect([routed.path, routed.query]).toEqual(["/v1/x", "a=1"]);
     expect(exchange.upgrade).toBeUndefined();
   });
 

@@ -212,6 +212,9 @@ async function jsonSchema(live: Live): Promise<string> {
 const BAD: [what: string, fields: Json][] = [
   ["temperature -1", { temperature: -1 }],
   ["top_p 7", { top_p: 7 }],
+  ["top_k -5", { top_k: -5 }],
+  ["min_tokens above max_tokens", { min_tokens: 1_000 }],
+  ["logit_bias beyond its words", { logit_bias: { 99999999: 1 } }],
   ["a prompt beyond the context", {}],
   ["max_tokens beyond it", { max_tokens: 10_000_000 }],
   ["an unknown role", { messages: [{ role: "user", content: [{ type: "text" }] }] }],

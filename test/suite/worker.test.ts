@@ -243,6 +243,17 @@ describe("worker: fallbacks", () => {
     expect(sample.kvTokens).toBeUndefined();
   });
 
+  it("vLLM 0.32.0, as recorded: its own count of tokens is what counts", async () => {
+    const page = fixture("vllm-0.32-metrics.txt");
+    const known = { running: 0, waiting: 0, kvUsage: 0, kvTokens: 16_384, blockTokens: 32 };
+    const read = async (text: string) => make("vllm", await serve({ "/metrics": text })).load();
+    expect(await read(page)).toMatchObject({ source: "metrics", ...known });
+    const less = page.replace('kv_cache_size_tokens="16384"', 'kv_cache_size_tokens="9000"');
+    expect(await read(less)).toMatchObject({ kvTokens: 9_000, blockTokens: 32 });
+    const none = page.replace('kv_cache_size_tokens="16384"', 'kv_cache_size_tokens="None"');
+    expect(await read(none)).toMatchObject({ kvTokens: 16_384 });
+  });
+
   it("llama.cpp with all slots busy: the waiting ones come from /metrics", async () => {
     const slots = JSON.parse(fixture("llama.cpp-slots.json")) as object[];
     const busy = slots.map(() => slots[0]);

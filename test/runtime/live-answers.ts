@@ -12,6 +12,7 @@ import {
   type Usage,
   user,
 } from "./live-scene.ts";
+import { metric } from "./pop-process.ts";
 
 const MAX_TOKENS = 24;
 export const EXACT = { temperature: 0, seed: 1, max_tokens: MAX_TOKENS };
@@ -26,6 +27,9 @@ export interface Choice {
 export async function checkAnswers(live: Live, report: Report): Promise<void> {
   await report.check("chat, plain, as the engine's own", () => chatPlain(live));
   await report.check("chat, streamed, as the engine's own", () => chatStreamed(live));
+  await report.check("a stream without usage asked for", () => withoutUsage(live));
+  await report.check("usage in every chunk", () => everyUsage(live));
+  await report.check("prompts as ids, and several at once", () => promptForms(live));
   await report.check("completions, plain and streamed", () => completions(live));
   await report.check("embeddings", () => embeddings(live));
   await report.check("unknown fields reach it", () => unknownFields(live));
@@ -104,6 +108,64 @@ async function chatStreamed(live: Live): Promise<string> {
   const shape = (events: Json[]) => [...new Set(events.map((event) => Object.keys(event).join()))];
   expectSame(shape(ours.events), shape(own.events), "fields of chunks");
   return `${REPEATS(repeats)}, ${ours.events.length} chunks (own: ${own.events.length})`;
+}
+
+async function withoutUsage(live: Live): Promise<string> {
+  const sent = body(live, { stream: true });
+  const own = await stream(live.engine, CHAT, sent);
+  const ours = await stream(live.door, CHAT, sent);
+  const has = ({ events }: { events: Json[] }) => events.some(({ usage }) => usage != null);
+  expectSame(has(ours), has(own), "usage shown");
+  expectThat(ours.isDone, "no [DONE]");
+  expectThat(
+    ours.events.every(({ choices }) => (choices as Json[]).length > 0),
+    "an empty chunk",
+  );
+  return `${ours.events.length} chunks, usage ${has(own) ? "shown" : "not shown"}`;
+}
+
+/** vLLM's addition: counts so far in every chunk. They must not be added up. */
+async function everyUsage(live: Live): Promise<string> {
+  const options = { stream_options: { include_usage: true, continuous_usage_stats: true } };
+  const sent = body(live, { stream: true, ...options });
+  const own = await stream(live.engine, CHAT, sent);
+  const ofChunks = own.events.filter(({ usage, choices }) => usage && (choices as Json[]).length);
+  if (ofChunks.length < 2) throw new NotOffered("no continuous_usage_stats");
+  const before = await metric(live.pop, "gridpoint_tokens_total");
+  const ours = await stream(live.door, CHAT, sent);
+  const usage = lastUsage(ours.events);
+  expectSame(counts(usage), counts(lastUsage(own.events)), "usage");
+  const counted = (await metric(live.pop, "gridpoint_tokens_total")) - before;
+  const cached = usage?.prompt_tokens_details?.cached_tokens ?? 0;
+  const wanted = (usage?.prompt_tokens ?? 0) + (usage?.completion_tokens ?? 0) + cached;
+  expectSame(counted, wanted, "tokens counted");
+  return `${ofChunks.length} chunks with usage, ${counted} tokens counted once`;
+}
+
+async function promptForms(live: Live): Promise<string> {
+  const path = "/v1/completions";
+  const forms: Record<string, unknown> = {
+    ids: [40, 41, 42, 43, 44],
+    "two texts": ["Once upon", "There was"],
+    "two of ids": [
+      [40, 41, 42],
+      [43, 44],
+    ],
+  };
+  const seen: string[] = [];
+  for (const [name, prompt] of Object.entries(forms)) {
+    const sent = { model: live.model, prompt, ...EXACT };
+    const own = await ask(live.engine, "POST", path, sent);
+    const ours = await ask(live.door, "POST", path, sent);
+    expectSame(ours.status, own.status, `${name}, status`);
+    if (own.status !== 200) continue;
+    expectSame(counts(usageOf(ours.json)), counts(usageOf(own.json)), `${name}, usage`);
+    const choices = (json: Json | undefined) => ((json?.choices ?? []) as unknown[]).length;
+    expectSame(choices(ours.json), choices(own.json), `${name}, choices`);
+    seen.push(name);
+  }
+  if (seen.length === 0) throw new NotOffered("text only");
+  return seen.join(", ");
 }
 
 async function completions(live: Live): Promise<string> {

@@ -24,6 +24,8 @@ export async function checkCache(live: Live, report: Report): Promise<void> {
   await report.check("a repeated prompt is cached, and said so", () => cachedTokens(live));
   await report.check("hits are predicted", () => predicted(live));
   await report.check("explain tells the same", () => explained(live));
+  await report.check("a conversation's turns are predicted", () => conversation(live));
+  await report.check("a salted prompt is another prompt", () => salted(live));
   await report.check("ids of prompts come from the engine", () => tokenized(live));
 }
 
@@ -52,8 +54,11 @@ export const bodyOf = (live: Live, messages: Message[], maxTokens = 4): Json => 
 });
 
 /** One chat request through the PoP: what was predicted, what the engine reported. */
-export async function hit(live: Live, messages: Message[]): Promise<Asked> {
-  const { json, headers } = await good(live.door, CHAT, bodyOf(live, messages));
+export async function hit(live: Live, messages: Message[], more: Json = {}): Promise<Asked> {
+  return hitOf(await good(live.door, CHAT, { ...bodyOf(live, messages), ...more }));
+}
+
+function hitOf({ json, headers }: { json: Json; headers: Headers }): Asked {
   const usage = json.usage as Usage;
   const route = headers.get("x-grid-route") ?? "";
   const cached = usage.prompt_tokens_details?.cached_tokens;
@@ -108,6 +113,57 @@ async function prefixMetrics({ pop }: Live, labels: readonly string[]): Promise<
     const line = new RegExp(`^gridpoint_prefix_hit_tokens_total\\{${label}\\} (\\S+)$`, "m");
     return Number(line.exec(page)?.[1] ?? 0);
   });
+}
+
+const TURNS = 6;
+
+/** Each turn brings all before it, the answers too: they are cached as they were decoded. */
+async function conversation(live: Live): Promise<string> {
+  const messages = [await document(live, 0.2)];
+  const asked: Asked[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    messages.push(user(prose(random, 200)));
+    const answer = await good(live.door, CHAT, bodyOf(live, messages, TURN_TOKENS));
+    asked.push(hitOf(answer));
+    const content = (answer.json.choices as { message: Message }[])[0]?.message.content ?? "";
+    messages.push({ role: "assistant", content });
+    await settled();
+  }
+  const late = asked.slice(2);
+  const off = late.map(({ predicted, cached }) => predicted - cached);
+  const most = (CHUNK_BYTES / (await charactersPerToken(live))) * 1.5 + TURN_TOKENS;
+  const found = `off by ${off.join(", ")} tokens of ${late.at(-1)?.prompt}`;
+  const worst = Math.max(...off.map(Math.abs));
+  expectThat(worst <= most, `${found}; one chunk and the answer would be ${most.toFixed(0)}`);
+  return `${found}, error ${errorPercent(late).toFixed(2)} %`;
+}
+
+/**
+ * The default of kernel.chunkBytes: a turn is new, so that how far its match goes on past the last
+ * whole chunk is never known before.
+ */
+const CHUNK_BYTES = 512;
+const TURN_TOKENS = 32;
+/** Events of a request come a moment after its end. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 700));
+
+async function salted(live: Live): Promise<string> {
+  const messages = [await document(live), question()];
+  const salt = { cache_salt: `salt-${Math.floor(random() * 1e9)}` };
+  const own = await ask(live.engine, "POST", CHAT, { ...bodyOf(live, [question()]), ...salt });
+  if (own.status !== 200) throw new NotOffered(`cache_salt is answered with ${own.status}`);
+  await hit(live, messages);
+  const plain = await hit(live, messages);
+  await settled();
+  const first = await hit(live, messages, salt);
+  if (first.cached > 0) throw new NotOffered("cache_salt has no effect there");
+  expectThat(first.predicted === 0, `${first.predicted} tokens predicted for another salt`);
+  await settled();
+  const again = await hit(live, messages, salt);
+  const off = Math.abs(again.predicted - again.cached);
+  const found = `predicted ${again.predicted}, held ${again.cached} of ${again.prompt}`;
+  expectThat(again.cached > 0 && off / again.prompt < (2 * LIMIT_PERCENT) / 100, found);
+  return `unsalted ${plain.cached}, another salt 0, the same again: ${found}`;
 }
 
 async function explained(live: Live): Promise<string> {

@@ -63,7 +63,12 @@ export async function startLive(options: LiveOptions): Promise<Live> {
   return { options, model, engine, door: { name: "PoP", base: pop.base, key: undefined }, pop };
 }
 
-export function startPopBefore(options: LiveOptions, more: Json = {}): Promise<ServerProcess> {
+/** @param more sections of the config @param about the endpoint, beyond what the options say */
+export function startPopBefore(
+  options: LiveOptions,
+  more: Json = {},
+  about: Json = {},
+): Promise<ServerProcess> {
   const { kvEvents: url, kvReplay: replay, keyName, maxRunning } = options;
   const endpoint = {
     id: NAME,
@@ -72,6 +77,7 @@ export function startPopBefore(options: LiveOptions, more: Json = {}): Promise<S
     ...(keyName === undefined ? {} : { apiKey: `\${${keyName}}` }),
     ...(maxRunning === undefined ? {} : { maxInFlight: maxRunning }),
     ...(url === undefined ? {} : { kvEvents: replay === undefined ? { url } : { url, replay } }),
+    ...about,
   };
   // Every request of a suite's load waits its turn, however small the engine.
   const limits = { queueLength: 10_000, queueWaitMs: 120_000 };

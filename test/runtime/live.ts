@@ -20,8 +20,10 @@ import { checkDoors } from "./live-doors.ts";
 import { checkEvents } from "./live-events.ts";
 import { checkFailures } from "./live-failures.ts";
 import { checkFigures } from "./live-figures.ts";
+import { checkIds } from "./live-ids.ts";
 import { checkIdentity } from "./live-identity.ts";
 import { checkLeaving } from "./live-leaving.ts";
+import { checkOwnDoors } from "./live-own-doors.ts";
 import { checkOverload } from "./live-overload.ts";
 import { Report } from "./live-report.ts";
 import { type LiveOptions, startLive } from "./live-scene.ts";
@@ -62,8 +64,16 @@ async function main(): Promise<number> {
   const report = new Report(asked.only);
   const live = await startLive(asked);
   try {
-    const checks = [checkIdentity, checkAnswers, checkDoors, checkCache, checkEvents];
-    for (const check of [...checks, checkLeaving, checkOverload, checkFigures, checkFailures]) {
+    const reads = [checkIdentity, checkAnswers, checkDoors, checkOwnDoors];
+    const caches = [checkCache, checkEvents, checkIds];
+    for (const check of [
+      ...reads,
+      ...caches,
+      checkLeaving,
+      checkOverload,
+      checkFigures,
+      checkFailures,
+    ]) {
       await check(live, report);
     }
   } finally {

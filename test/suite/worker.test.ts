@@ -7,6 +7,7 @@ import { GridError } from "../../src/grid/errors.ts";
 import { capabilityMask } from "../../src/forward/abilities.ts";
 import { FAMILIES } from "../../src/forward/families.ts";
 import { HttpWorker, type HttpWorkerOptions } from "../../src/forward/workers/http-worker.ts";
+import type { Task } from "../../src/task/task.ts";
 import { type Loopback, openHttp, openRaw } from "./loopback.ts";
 
 type Page = string | { status: number; body?: string };
@@ -218,6 +219,29 @@ describe.each(Object.entries(CASES) as [EngineFamily, Case][])("worker %s", (eng
     for (const path of wanted.never ?? []) expect(paths).not.toContain(path);
     const posts = asked.filter(({ method }) => method === "POST").map(({ url }) => url);
     expect(posts).toEqual(engine === "llama.cpp" ? ["/v1/embeddings"] : []);
+  });
+});
+
+describe("worker: token ids of prompts", () => {
+  const task = { route: "chat", body: new TextEncoder().encode('{"messages":[]}') } as Task;
+  const pages = { "/tokenize": '{"count":2,"max_model_len":9,"tokens":[1,2],"token_strs":null}' };
+  const TWICE = ["tokenize", "tokenize"];
+  const paths = () => asked.map(({ method, url }) => `${method} ${url}`);
+
+  it("vLLM with /render is asked there: /tokenize ignores what templates read", async () => {
+    const rendered = '{"request_id":"chatcmpl-8","token_ids":[3,46],"features":null}';
+    const both = { ...pages, "/v1/chat/completions/render": rendered };
+    const worker = make("vllm", await serve(both));
+    expect(worker.tokenizes("chat")).toBe(true);
+    expect(await worker.tokenize(task)).toEqual([3, 46]);
+    expect(paths()).toEqual(["POST /v1/chat/completions/render"]);
+  });
+
+  it("vLLM without it: /tokenize, and 404 is not asked again", async () => {
+    const worker = make("vllm", await serve(pages));
+    expect(await worker.tokenize(task)).toEqual([1, 2]);
+    expect(await worker.tokenize(task)).toEqual([1, 2]);
+    expect(paths().map((path) => path.split("/").at(-1))).toEqual(["render", ...TWICE]);
   });
 });
 

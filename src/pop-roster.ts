@@ -240,8 +240,7 @@ export class Roster {
       probed === undefined ? defaultCapabilities(spec) : inDialects(probed, spec.dialects);
     columns.capabilities[row] = able | PLACE.own;
     if (probe.version !== undefined) record.version = probe.version;
-    this.mirror(record, spec.kvTokens ?? probe.kvTokens);
-    this.host.cache?.blockSize(row, probe.blockTokens);
+    this.learnCache(record, probe);
     this.bound(row, spec, probe.slots);
     if (before !== probe.phase) {
       this.host.log(up ? "info" : "warn", `endpoint is ${probe.phase}`, {
@@ -281,9 +280,16 @@ export class Roster {
     columns.sentTokens[row] = 0;
     columns.sampleAtMs[row] = sample.atMs;
     columns.kvUsage[row] = sample.kvUsage ?? UNKNOWN_KV_USAGE;
-    this.mirror(record, record.spec.kvTokens ?? sample.kvTokens);
-    this.host.cache?.blockSize(row, sample.blockTokens);
+    this.learnCache(record, sample);
     this.bound(row, record.spec, sample.slots);
+  }
+
+  private learnCache(record: EndpointRecord, said: Pick<Probe, "kvTokens" | "blockTokens">): void {
+    const { spec, row } = record;
+    record.kvTokens = spec.kvTokens ?? said.kvTokens ?? record.kvTokens;
+    record.blockTokens = said.blockTokens ?? record.blockTokens;
+    this.mirror(record, spec.kvTokens ?? said.kvTokens);
+    this.host.cache?.blockSize(row, said.blockTokens);
   }
 
   /** More than it has slots for would wait inside it, where nothing can be moved any more. */

@@ -113,6 +113,8 @@ function endpointState(record: EndpointRecord, table: EndpointTable, nowMs: Mill
     admission: ADMISSION_STATES[c.admission[row] as number],
     models: record.models,
     contextTokens: record.contextTokens,
+    kvTokens: record.kvTokens,
+    blockTokens: record.blockTokens,
     inFlight: c.inFlight[row],
     inFlightCap: c.inFlightCap[row],
     running: record.running,

@@ -93,6 +93,8 @@ const VLLM: MetricNames = {
   running: [sum("vllm:num_requests_running")],
   waiting: [sum("vllm:num_requests_waiting")],
   kvUsage: [max("vllm:kv_cache_usage_perc"), max("vllm:gpu_cache_usage_perc")],
+  // Since 0.32; models with several kinds of cache hold less than blocks times their size.
+  kvTokens: [sum("vllm:cache_config_info", { valueLabel: "kv_cache_size_tokens" })],
   blockTokens: [max("vllm:cache_config_info", { valueLabel: "block_size" })],
   blocks: [sum("vllm:cache_config_info", { valueLabel: "num_gpu_blocks" })],
   awake: [max("vllm:engine_sleep_state", { match: { sleep_state: "awake" } })],

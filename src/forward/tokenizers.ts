@@ -1,15 +1,17 @@
 /**
  * Routes that turn the body of a generation into the token ids of its prompt, by family; the first
- * that exists serves. vLLM's /tokenize takes chat and completion bodies and ignores what else is in
- * them. /render of vLLM needs --enable-scale-out, of TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1.
+ * that exists serves. /render makes the prompt just as the generation does; vLLM needs
+ * --enable-scale-out for it, TensorRT-LLM TRTLLM_ENABLE_RENDER_ENDPOINTS=1. vLLM's /tokenize takes
+ * chat and completion bodies, too, but none of what templates may read beside messages and tools:
+ * reasoning_effort, documents, tool_choice (0.32).
  */
 import type { EngineFamily } from "../grid/endpoint.ts";
 import type { Operation } from "../task/route.ts";
 
 const RENDER = { generate: "/v1/chat/completions/render", complete: "/v1/completions/render" };
 const VLLM = {
-  generate: ["/tokenize", RENDER.generate],
-  complete: ["/tokenize", RENDER.complete],
+  generate: [RENDER.generate, "/tokenize"],
+  complete: [RENDER.complete, "/tokenize"],
 };
 
 export const TOKENIZERS: Partial<

@@ -33,7 +33,7 @@ export interface ZmtpLimits {
   frames: number;
   /** Longest time until the peer is ready, ms. */
   handshakeMs: Millis;
-  /** Silent for so long: a PING goes out. */
+  /** So often a PING goes out. */
   pingMs: Millis;
   /** Silent for so long: dead. Only for peers that answer PINGs (3.1). */
   silenceMs: Millis;
@@ -181,7 +181,9 @@ export class ZmtpConnection {
     if (silentMs >= this.limits.silenceMs) {
       throw new ZmtpError(`silent for ${Math.round(silentMs)} ms`);
     }
-    if (silentMs < this.limits.pingMs || nowMs - this.pingedMs < this.limits.pingMs) return;
+    // However much the peer has to say: libzmq closes when no word of ours comes within the TTL of
+    // our last PING, and a subscriber has no other words.
+    if (nowMs - this.pingedMs < this.limits.pingMs) return;
     this.pingedMs = nowMs;
     this.handler.write(command("PING", PING_TTL));
   }

@@ -78,6 +78,9 @@ export interface EndpointRecord {
   adapters: readonly string[];
   contextTokens: Tokens | undefined;
   version: string | undefined;
+  /** Size of its KV cache and of a block of it, as configured, else as it said. */
+  kvTokens: Tokens | undefined;
+  blockTokens: Tokens | undefined;
   itlMs: Millis;
   running: number | undefined;
   waiting: number | undefined;
@@ -149,6 +152,8 @@ export class EndpointTable {
       adapters: [],
       contextTokens: spec.contextTokens,
       version: undefined,
+      kvTokens: spec.kvTokens,
+      blockTokens: undefined,
       itlMs: spec.itlMs,
       running: undefined,
       waiting: undefined,

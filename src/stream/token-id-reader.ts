@@ -2,7 +2,8 @@
  * Stands between an engine and the relay for the few answers whose prompt's token ids are wanted:
  * vLLM and SGLang tell them with `return_token_ids`, in the first event of a stream or in the body.
  * `read` takes note and changes nothing, for callers who asked for the ids themselves; `strip` also
- * takes all ids out again, since the caller did not. Whatever it cannot read passes as it came.
+ * takes all ids out again, since the caller did not: null is left in their place, as in vLLM's
+ * answers to those who do not ask (0.32). Whatever it cannot read passes as it came.
  */
 import type { GridError } from "../grid/errors.ts";
 import type { Headers, OutHandler } from "../grid/exchange.ts";
@@ -122,13 +123,14 @@ export class TokenIdReader implements OutHandler {
     this.promptIds ??= tokenIds(message.prompt_token_ids);
     this.promptIds ??= tokenIds(choices[0]?.prompt_token_ids);
     if (!this.strips) return;
-    delete message.prompt_token_ids;
-    for (const choice of choices) {
-      if (choice === null || typeof choice !== "object") continue;
-      delete choice.prompt_token_ids;
-      delete choice.token_ids;
-    }
+    takeOut(message);
+    for (const choice of choices)
+      if (choice !== null && typeof choice === "object") takeOut(choice);
   }
+}
+
+function takeOut(fields: Fields): void {
+  for (const name of ["prompt_token_ids", "token_ids"]) if (name in fields) fields[name] = null;
 }
 
 function parsed(text: string): Fields | undefined {

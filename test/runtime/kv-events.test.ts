@@ -165,11 +165,11 @@ describe("an engine without a tokenizer", () => {
         messages: [document(), question()],
       }),
     });
-    expect(await plain.text()).not.toContain("token_ids");
+    expect(await plain.text()).not.toContain('token_ids":[');
     expect(await chunks(scene)).toBeGreaterThan(before + 10);
     const messages = [document(), question()];
     const streamed = await events({ messages });
-    expect(streamed).not.toContain("token_ids");
+    expect(streamed).not.toContain('token_ids":[');
     expect(streamed.endsWith("data: [DONE]\n\n")).toBe(true);
     expect(streamed.match(/"content":"[^"]+"/g)?.length).toBe(6);
     expect(await chunks(scene)).toBeGreaterThan(before + 25);

@@ -7,6 +7,7 @@ import { GridError } from "../../src/grid/errors.ts";
 import { capabilityMask } from "../../src/forward/abilities.ts";
 import { FAMILIES } from "../../src/forward/families.ts";
 import { HttpWorker, type HttpWorkerOptions } from "../../src/forward/workers/http-worker.ts";
+import type { Task } from "../../src/task/task.ts";
 import { type Loopback, openHttp, openRaw } from "./loopback.ts";
 
 type Page = string | { status: number; body?: string };
@@ -221,6 +222,29 @@ describe.each(Object.entries(CASES) as [EngineFamily, Case][])("worker %s", (eng
   });
 });
 
+describe("worker: token ids of prompts", () => {
+  const task = { route: "chat", body: new TextEncoder().encode('{"messages":[]}') } as Task;
+  const pages = { "/tokenize": '{"count":2,"max_model_len":9,"tokens":[1,2],"token_strs":null}' };
+  const TWICE = ["tokenize", "tokenize"];
+  const paths = () => asked.map(({ method, url }) => `${method} ${url}`);
+
+  it("vLLM with /render is asked there: /tokenize ignores what templates read", async () => {
+    const rendered = '{"request_id":"chatcmpl-8","token_ids":[3,46],"features":null}';
+    const both = { ...pages, "/v1/chat/completions/render": rendered };
+    const worker = make("vllm", await serve(both));
+    expect(worker.tokenizes("chat")).toBe(true);
+    expect(await worker.tokenize(task)).toEqual([3, 46]);
+    expect(paths()).toEqual(["POST /v1/chat/completions/render"]);
+  });
+
+  it("vLLM without it: /tokenize, and 404 is not asked again", async () => {
+    const worker = make("vllm", await serve(pages));
+    expect(await worker.tokenize(task)).toEqual([1, 2]);
+    expect(await worker.tokenize(task)).toEqual([1, 2]);
+    expect(paths().map((path) => path.split("/").at(-1))).toEqual(["render", ...TWICE]);
+  });
+});
+
 describe("worker: fallbacks", () => {
   it("SGLang without /v1/loads: /metrics, and 404 is not asked again", async () => {
     const pages = { "/get_model_info": "{}", "/metrics": fixture("sglang-metrics.txt") };
@@ -241,6 +265,17 @@ describe("worker: fallbacks", () => {
     const sample = await worker.load();
     expect(sample).toMatchObject({ running: 2, waiting: 1, kvUsage: 0.5 });
     expect(sample.kvTokens).toBeUndefined();
+  });
+
+  it("vLLM 0.32.0, as recorded: its own count of tokens is what counts", async () => {
+    const page = fixture("vllm-0.32-metrics.txt");
+    const known = { running: 0, waiting: 0, kvUsage: 0, kvTokens: 16_384, blockTokens: 32 };
+    const read = async (text: string) => make("vllm", await serve({ "/metrics": text })).load();
+    expect(await read(page)).toMatchObject({ source: "metrics", ...known });
+    const less = page.replace('kv_cache_size_tokens="16384"', 'kv_cache_size_tokens="9000"');
+    expect(await read(less)).toMatchObject({ kvTokens: 9_000, blockTokens: 32 });
+    const none = page.replace('kv_cache_size_tokens="16384"', 'kv_cache_size_tokens="None"');
+    expect(await read(none)).toMatchObject({ kvTokens: 16_384 });
   });
 
   it("llama.cpp with all slots busy: the waiting ones come from /metrics", async () => {

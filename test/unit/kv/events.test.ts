@@ -3,6 +3,7 @@
  * 1535), byte by byte; the others follow the layouts of `research` and are written with msgpack
  * directly, never with the code under test.
  */
+import { readFileSync } from "node:fs";
 import { encode } from "@msgpack/msgpack";
 import { describe, expect, test } from "vitest";
 import { decodeBatch, MEDIUM, type StoredEvent } from "../../../src/kv/events.ts";
@@ -17,6 +18,46 @@ const IDS_HEX = `dc0010${IDS.map((id) => id.toString(16).padStart(2, "0")).join(
 const one = (batch: unknown) => decodeBatch(encode(batch, { useBigInt64: true }));
 const stored = (batch: unknown) => one(batch).events[0] as StoredEvent;
 const pairs = (...words: number[]) => Uint32Array.from(words);
+
+describe("vLLM 0.32.0, as recorded", () => {
+  const file = new URL("../../fixtures/engines/vllm-0.32-kv-events.json", import.meta.url);
+  const recorded = JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
+  const read = (name: string) => decodeBatch(hex(recorded[name] as string));
+  const START = [3, 22, 23, 24];
+
+  test("every batch is read whole", () => {
+    for (const name of Object.keys(recorded)) {
+      const { bad, unknown } = read(name);
+      expect([name, bad, unknown]).toEqual([name, 0, 0]);
+    }
+    expect(read("cleared").events).toEqual([{ kind: "cleared" }]);
+  });
+
+  test("a cache cleared, and filled again, in one batch; the next block hangs on it", () => {
+    const [cleared, first] = read("clearedAndStored").events as [unknown, StoredEvent];
+    expect(cleared).toEqual({ kind: "cleared" });
+    expect(first).toMatchObject({ kind: "stored", blockTokens: 32, adapter: "", group: 0 });
+    expect(first).toMatchObject({ medium: MEDIUM.device, isFull: true, parent: undefined });
+    expect(first.extras).toBeUndefined();
+    expect(first.tokenIds.length).toBe(64);
+    expect(Array.from(first.tokenIds).slice(0, 4)).toEqual(START);
+    const [next] = read("storedMore").events as [StoredEvent];
+    expect(next.parent).toEqual(first.hashes.slice(2));
+    expect(next.hashes.length).toBe(2);
+  });
+
+  test("a salt stands with the first block only", () => {
+    const [salted] = read("salted").events as [StoredEvent];
+    expect(salted.extras).toEqual(["pepper", ""]);
+    expect(Array.from(salted.tokenIds).slice(0, 4)).toEqual(START);
+  });
+
+  test("removals come one by one, before what takes their place", () => {
+    const { events } = read("removed");
+    expect(events.map(({ kind }) => kind)).toEqual([...Array(21).fill("removed"), "stored"]);
+    expect(events[0]).toMatchObject({ medium: MEDIUM.device, group: 0 });
+  });
+});
 
 describe("vLLM", () => {
   test("0.26.0 as captured: a map with an integer hash beyond 2^63", () => {

@@ -191,6 +191,16 @@ describe("subscriptions and heartbeats", () => {
     expect(() => zmtp.tick(15_000)).toThrow(/silent for 8000 ms/);
   });
 
+  test("a peer that talks all the time is pinged, too, within the time that PINGs promise", () => {
+    const { peer, zmtp } = ready();
+    for (let ms = 0; ms <= 20_000; ms += 500) {
+      zmtp.receive(hex("00020161"), ms);
+      zmtp.tick(ms);
+    }
+    // A PING promises the next word within 10 s (0064): libzmq 4.3.5 holds us to it.
+    expect(peer.written).toEqual(Array(10).fill(`040704${toHex(ascii("PING"))}0064`));
+  });
+
   test("a 3.0 peer is never pinged: it knows no such command", () => {
     const { peer, zmtp } = connect();
     zmtp.receive(greetingOf("0300"), 0);

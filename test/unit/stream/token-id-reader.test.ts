@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { GridError } from "../../../src/grid/errors.ts";
 import type { Headers, OutHandler } from "../../../src/grid/exchange.ts";
@@ -46,10 +47,10 @@ const WITH_IDS =
   chunk({ content: "b" }, { token_ids: [2] }) +
   "data: [DONE]\n\n";
 const WITHOUT =
-  chunk(ROLE) +
-  chunk({ content: 'say "token_ids"' }) +
+  chunk(ROLE, {}, { prompt_token_ids: null }) +
+  chunk({ content: 'say "token_ids"' }, { token_ids: null }) +
   ": a comment\n\n" +
-  chunk({ content: "b" }) +
+  chunk({ content: "b" }, { token_ids: null }) +
   "data: [DONE]\n\n";
 
 describe("streams", () => {
@@ -71,7 +72,8 @@ describe("streams", () => {
     const text = `data: ${JSON.stringify({ choices: [choice] })}\n\n`;
     const { sink, reader } = run("strip", SSE, text, 9);
     expect(reader.promptIds).toEqual([8]);
-    expect(sink.text).toBe(`data: {"choices":[{"index":0,"text":"a"}]}\n\n`);
+    const bare = { index: 0, text: "a", prompt_token_ids: null, token_ids: null };
+    expect(sink.text).toBe(`data: ${JSON.stringify({ choices: [bare] })}\n\n`);
   });
 
   test("an event longer than any, and an end without its blank line, pass as they came", () => {
@@ -92,7 +94,10 @@ describe("plain answers", () => {
 
   test("strip rewrites the body, whose promised length no longer holds", () => {
     const { sink, reader } = run("strip", JSON_TYPE, body, 11);
-    expect(JSON.parse(sink.text)).toEqual({ choices: [{ index: 0, message: { content: "a" } }] });
+    expect(JSON.parse(sink.text)).toEqual({
+      choices: [{ index: 0, message: { content: "a" }, token_ids: null }],
+      prompt_token_ids: null,
+    });
     expect(sink.headers).toEqual({ "content-type": "application/json" });
     expect(reader.promptIds).toEqual([5]);
   });
@@ -106,6 +111,26 @@ describe("plain answers", () => {
   test("an error, and a body that is no JSON, pass as they came", () => {
     expect(run("strip", JSON_TYPE, body, 11, 400).sink.text).toBe(body);
     expect(run("strip", JSON_TYPE, "{no", 2).sink.text).toBe("{no");
+  });
+});
+
+describe("vLLM 0.32.0, as recorded", () => {
+  const recorded = (name: string) =>
+    readFileSync(new URL(`../../fixtures/engines/vllm-0.32-${name}`, import.meta.url), "utf8");
+  /** What differs from one answer to the next, and not by who asks. */
+  const alike = (text: string) =>
+    text.replace(/chatcmpl-\w+/g, "id").replace(/"created": ?\d+/g, '"created":0');
+
+  test.each([1, 100, 10_000])("a stream is what it is for those who do not ask (%i)", (step) => {
+    const { sink, reader } = run("strip", SSE, recorded("stream-ids.txt"), step);
+    expect(reader.promptIds).toEqual([3, 46, 79, 4]);
+    expect(alike(sink.text)).toBe(alike(recorded("stream.txt")));
+  });
+
+  test("and so is a plain answer", () => {
+    const { sink, reader } = run("strip", JSON_TYPE, recorded("chat-ids.json"), 99);
+    expect(reader.promptIds).toEqual([3, 46, 79, 4]);
+    expect(JSON.parse(alike(sink.text))).toEqual(JSON.parse(alike(recorded("chat.json"))));
   });
 });
 

@@ -92,9 +92,13 @@ const ROUNDS = 5;
  * token) that takes its time.
  */
 async function allowedPercent(live: Live, promptTokens: number): Promise<number> {
-  if (live.options.kvEvents !== undefined) return LIMIT_PERCENT;
-  const chunkTokens = CHUNK_BYTES / (await charactersPerToken(live));
-  return LIMIT_PERCENT + (chunkTokens / promptTokens) * 100;
+  const isKnown = live.options.kvEvents !== undefined;
+  return LIMIT_PERCENT + (isKnown ? 0 : await chunkPercent(live, promptTokens));
+}
+
+/** A chunk as a share of a prompt. */
+export async function chunkPercent(live: Live, promptTokens: number): Promise<number> {
+  return (CHUNK_BYTES / (await charactersPerToken(live)) / promptTokens) * 100;
 }
 
 const LENGTHS = 150;

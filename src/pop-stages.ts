@@ -311,7 +311,7 @@ export class PopStages implements Stages, QueueHost<Flight> {
     const nowMs = this.clock();
     if (flight.assumption !== undefined) this.assumptions.remove(flight.assumption as Deadline);
     if (end.kind === "failed") {
-      this.feedback.failed(flight);
+      this.feedback.failed(flight, end.error);
       this.markFailure(flight, end.error);
     } else {
       this.feedback.ended(flight, end.usage, end.meter.itlMs);

@@ -37,7 +37,6 @@ export interface CompletionOptions {
   ignore_eos?: boolean;
   stop?: string[];
   grammar?: string;
-  generation_prompt?: string;
   load_state_path?: string;
   load_state_size?: number;
   save_state_path?: string;
@@ -65,7 +64,6 @@ export interface CompletionResult {
 export interface FormattedChat {
   prompt: string;
   grammar?: string;
-  generation_prompt?: string;
   additional_stops?: string[];
 }
 

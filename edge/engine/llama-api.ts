@@ -76,18 +76,33 @@ function chatPrompt(
     role: String(message.role),
     content: textContent(message.content),
   }));
-  const format = body.response_format as { type?: unknown } | undefined;
+  const format = responseFormat(body.response_format as Body | undefined);
   const formatted = formatChat(model, messages, {
     jinja: true,
     add_generation_prompt: body.add_generation_prompt !== false,
-    ...(format === undefined || format?.type === "text" ? {} : { response_format: format }),
+    ...(format === undefined ? {} : { response_format: format }),
   });
   const params: CompletionOptions = { ...common, prompt: formatted.prompt };
-  if (formatted.grammar !== undefined && formatted.grammar !== "") {
-    params.grammar = formatted.grammar;
-    params.generation_prompt = formatted.generation_prompt;
-  }
+  const grammar = bareGrammar(formatted.grammar);
+  if (grammar !== undefined) params.grammar = grammar;
   return { params, stops: [...stops, ...(formatted.additional_stops ?? [])] };
+}
+
+/** The addon takes no notice of json_object (1.7.15): any object is a schema as well. */
+function responseFormat(format: Body | undefined): Body | undefined {
+  if (format?.type === "text") return undefined;
+  if (format?.type !== "json_object") return format;
+  return { type: "json_schema", json_schema: { name: "object", schema: { type: "object" } } };
+}
+
+/**
+ * The grammar of a schema without what llama.cpp's chat format puts around it: the generation
+ * prompt once more, and a fence that the answer may have, which its own parser takes off again.
+ */
+function bareGrammar(grammar: string | undefined): string | undefined {
+  if (grammar === undefined || grammar === "") return undefined;
+  if (!/^response-format ::=/m.test(grammar)) return grammar;
+  return grammar.replace(/^root ::=.*$/m, "root ::= response-format");
 }
 
 function formatChat(

@@ -3,6 +3,7 @@
  * back when it failed, the rates learned from what was seen, the session pinned. Everything is
  * written into the columns and tables of `state/`; nothing is kept here but the constants.
  */
+import type { GridError } from "../grid/errors.ts";
 import type { Decision } from "../grid/decision.ts";
 import type { Millis, Row, Tokens } from "../grid/units.ts";
 import type { EndpointRecord, EndpointTable } from "../state/endpoint-table.ts";
@@ -155,12 +156,12 @@ export class Feedback {
     trust[flight.row] = (trust[flight.row] as number) * (1 - LEARN) + truth * LEARN;
   }
 
-  /** Failed before content: the credit for its prefix is taken back. */
-  failed(flight: Flight): void {
+  /** Failed before content, or refused: the credit for its prefix is taken back. */
+  failed(flight: Flight, { source }: Pick<GridError, "source"> = { source: "endpoint" }): void {
     this.close(flight);
     const record = this.table.records[flight.row];
     if (record === undefined) return;
-    record.failures++;
+    if (source !== "client") record.failures++;
     const chunks = flight.task.chain.length / 2;
     const known = Math.round(chunks * share(flight.matchedTokens, flight.task.promptTokens));
     if (known < chunks) this.prefix.forget(flight.task.chain, flight.row, known);

@@ -4,6 +4,7 @@
  * anew.
  */
 import type { Dialect } from "../grid/dialect.ts";
+import { toldFailure } from "./refusal.ts";
 import { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
 import { DOORS } from "../task/route.ts";
@@ -96,7 +97,7 @@ export class Codec {
     if (!mayBeError(whole)) return;
     const fields = parseFields(decoder.decode(whole));
     const error = fields === undefined ? undefined : this.engine.errorOf(fields);
-    if (error !== undefined) throw new GridError("endpoint_error", error.message);
+    if (error !== undefined) throw toldFailure(error);
   }
 
   /** What is wrong with a stream that ended well. */

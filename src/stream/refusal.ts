@@ -2,6 +2,7 @@
 import { GridError } from "../grid/errors.ts";
 import type { Headers } from "../grid/exchange.ts";
 import type { Millis } from "../grid/units.ts";
+import type { StreamError } from "./event.ts";
 
 /** 529 is Anthropic's "overloaded". */
 const BUSY = [429, 503, 529];
@@ -17,6 +18,30 @@ export function failureOf(status: number, headers: Headers): GridError | undefin
   const detail = { retryAfterS, status: status === 429 ? 429 : undefined };
   const message = `The endpoint answered ${status}.`;
   return new GridError(busy ? "endpoint_busy" : "endpoint_error", message, detail);
+}
+
+/** Statuses of errors that are told in words only. */
+const STATUS_OF: Readonly<Record<string, number>> = {
+  invalid_request_error: 400,
+  rate_limit_error: 429,
+  rate_limit_exceeded: 429,
+  overloaded_error: 529,
+};
+
+/**
+ * The error in a stream, or in an answer of status 200. vLLM's streams begin with 200 before it has
+ * looked at all of the request, so that a schema it cannot compile (`code` 400) and a full queue
+ * (503) come as events (0.32): neither is a failure of the engine, and the first would be refused
+ * by any other.
+ */
+export function toldFailure({ message, code = "", type = "", param }: StreamError): GridError {
+  const status = Number(code) || STATUS_OF[code] || STATUS_OF[type] || 0;
+  if (isCallersFault(status)) {
+    const about = param === undefined ? {} : { param };
+    return new GridError("endpoint_rejected", message, { status, source: "client", ...about });
+  }
+  if (!BUSY.includes(status)) return new GridError("endpoint_error", message);
+  return new GridError("endpoint_busy", message, status === 429 ? { status } : {});
 }
 
 /**

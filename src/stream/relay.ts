@@ -16,7 +16,7 @@ import { commitStreamHead, isEventStream, isJson } from "./answer-head.ts";
 import { join } from "./bytes.ts";
 import { Codec } from "./codec.ts";
 import { StreamMeter } from "./meter.ts";
-import { failureOf } from "./refusal.ts";
+import { failureOf, toldFailure } from "./refusal.ts";
 import { type Fault, RETRIED } from "./result-check.ts";
 import type { SseTap } from "./tap.ts";
 import type { Usage } from "./usage.ts";
@@ -221,7 +221,7 @@ export class Relay implements OutHandler {
       this.host.progress(nowMs, true);
       const more = out === undefined || this.forward(out);
       if (tap.error === undefined || tap.errorForwarded) return more;
-      this.giveUp(new GridError("endpoint_error", tap.error.message));
+      this.giveUp(toldFailure(tap.error));
       return true;
     }
     return this.beforeContent(tap, out, nowMs);
@@ -230,7 +230,7 @@ export class Relay implements OutHandler {
   private beforeContent(tap: SseTap, out: Uint8Array | undefined, nowMs: Millis): boolean {
     if (tap.error !== undefined) {
       // Its own words go to the caller only if nobody else can serve.
-      this.giveUp(new GridError("endpoint_error", tap.error.message));
+      this.giveUp(toldFailure(tap.error));
       return true;
     }
     if (out !== undefined) this.hold(out);
@@ -250,7 +250,7 @@ export class Relay implements OutHandler {
     const tap = this.tap as SseTap;
     const rest = tap.finish();
     if (tap.error !== undefined && !(this.contentTold && tap.errorForwarded)) {
-      return this.lose(new GridError("endpoint_error", tap.error.message));
+      return this.lose(toldFailure(tap.error));
     }
     if (!tap.terminal && tap.error === undefined) {
       const message = "The endpoint ended the stream before it was complete.";
@@ -260,7 +260,7 @@ export class Relay implements OutHandler {
     else if (rest !== undefined) this.exchange.write(rest);
     if (tap.error !== undefined) {
       this.exchange.end();
-      const error = new GridError("endpoint_error", tap.error.message);
+      const error = toldFailure(tap.error);
       return this.settle({ kind: "broken", error, usage: tap.usage });
     }
     this.exchange.end(tap.complete());

@@ -36,6 +36,7 @@ export async function checkAnswers(live: Live, report: Report): Promise<void> {
   await report.check("a tool call", () => toolCall(live));
   await report.check("a JSON schema", () => jsonSchema(live));
   await report.check("bad input comes back in its words", () => badInputs(live));
+  await report.check("bad input in streams marks nothing down", () => badStreams(live));
 }
 
 const body = (live: Live, more: Json = {}) => ({
@@ -310,6 +311,30 @@ async function badInputs(live: Live): Promise<string> {
   await good(live.door, CHAT, body(live));
   if (seen.length === 0) throw new NotOffered("it takes everything");
   return seen.join(", ");
+}
+
+/** Some engines begin a stream with 200 before they have looked at all of the request. */
+const BAD_SCHEMA = { name: "x", schema: { type: "nonsense" } };
+const BAD_TIMES = 5;
+
+async function badStreams(live: Live): Promise<string> {
+  const asked = { response_format: { type: "json_schema", json_schema: BAD_SCHEMA } };
+  const sent = body(live, { ...asked, stream: true });
+  const own = await ask(live.engine, "POST", CHAT, sent);
+  const message = messageOf(own.json) ?? /"message": ?"((?:[^"\\]|\\.)*)"/.exec(own.text)?.[1];
+  if (message === undefined) throw new NotOffered("it takes any schema");
+  const before = (await stateOf(live.pop)).endpoint.failures;
+  for (let time = 0; time < BAD_TIMES; time++) {
+    const ours = await ask(live.door, "POST", CHAT, sent);
+    expectThat(ours.status >= 400 && ours.status < 500, `${ours.status} ${ours.text}`);
+    const words = (text: string | undefined) => text?.replaceAll("\\", "");
+    const told = words(messageOf(ours.json)) ?? "";
+    expectThat(told.includes(words(message) ?? ""), `its words are lost: ${ours.text}`);
+  }
+  const { endpoint } = await stateOf(live.pop);
+  expectSame([endpoint.phase, endpoint.failures], ["ready", before], "phase and failures");
+  await good(live.door, CHAT, body(live));
+  return `${own.status} of its own is 400 here, ${BAD_TIMES} times: ${message.slice(0, 80)}`;
 }
 
 const messageOf = (json: Json | undefined): string | undefined =>

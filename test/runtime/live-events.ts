@@ -1,6 +1,6 @@
 /** What the engine's cache holds, by its KV events: read whole, followed, and taken back. */
 import { errorPercent } from "./kv-scene.ts";
-import { bodyOf, document, hit, LIMIT_PERCENT, question } from "./live-cache.ts";
+import { bodyOf, chunkPercent, document, hit, LIMIT_PERCENT, question } from "./live-cache.ts";
 import { expectSame, expectThat, NotOffered, type Report } from "./live-report.ts";
 import { ask, explain, good, type Live, type Message, pause, stateOf } from "./live-scene.ts";
 import { eventually } from "./pop-process.ts";
@@ -113,7 +113,8 @@ async function strangers(live: Live): Promise<string> {
   const { cached, prompt } = await hit(live, [shared, question()]);
   const off = Math.abs(known - cached);
   // How far the match goes on past its last whole chunk is known from the second on.
-  expectThat((off / prompt) * 100 < 2 * LIMIT_PERCENT, `known ${known}, held ${cached}`);
+  const allowed = LIMIT_PERCENT + (await chunkPercent(live, prompt)) / 2;
+  expectThat((off / prompt) * 100 < allowed, `known ${known}, held ${cached}`);
   return `known ${known}, held ${cached} of ${prompt}`;
 }
 

@@ -15,7 +15,7 @@ export async function checkLeaving(live: Live, report: Report): Promise<void> {
       leaves(live, isStream, async () => [user("Tell a very long story.")]),
     );
     await report.check(`who leaves frees it: ${how}, in prefill`, () =>
-      leaves(live, isStream, async () => [await document(live, 0.9), question()], true),
+      leaves(live, isStream, async () => [await document(live, 0.8), question()], true),
     );
   }
 }
@@ -31,7 +31,7 @@ async function leaves(
   let early = 0;
   for (let round = 0; round < live.options.samples; round++) {
     await untilIdle(live);
-    const sent = { ...bodyOf(live, await messages(), 400), ...FOREVER, stream: isStream };
+    const sent = { ...bodyOf(live, await messages(), 300), ...FOREVER, stream: isStream };
     const { tookMs, hadContent, wasOver } = await leaveOnce(live, sent, isPrefill);
     // The whole answer had come: nothing to free.
     if (wasOver) continue;

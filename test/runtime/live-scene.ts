@@ -216,7 +216,7 @@ export interface EndpointView {
   inFlight: number;
   inFlightCap: number;
   load: { source: string; ageMs: number | null; errors: number };
-  learned: { prefillTokensPerS: number; itlMs: number };
+  learned: { prefillTokensPerS: number; itlMs: number; prefixTrust: number };
   failures: number;
   kvEvents: { trust: string; blocks: number; received: number; [name: string]: unknown } | null;
 }

@@ -237,8 +237,9 @@ describe("worker: token ids of prompts", () => {
     expect(paths()).toEqual(["POST /v1/chat/completions/render"]);
   });
 
-  it("vLLM without it: /tokenize, and 404 is not asked again", async () => {
-    const worker = make("vllm", await serve(pages));
+  it.each([403, 404])("vLLM without it (%i): /tokenize, and not asked again", async (status) => {
+    const off = { "/v1/chat/completions/render": { status, body: '{"error":{}}' } };
+    const worker = make("vllm", await serve({ ...off, ...pages }));
     expect(await worker.tokenize(task)).toEqual([1, 2]);
     expect(await worker.tokenize(task)).toEqual([1, 2]);
     expect(paths().map((path) => path.split("/").at(-1))).toEqual(["render", ...TWICE]);

@@ -248,7 +248,8 @@ export class HttpWorker implements Worker {
       const { origin, prefix, probeTimeoutMs: timeoutMs } = this;
       const response = await this.small("POST", origin, prefix + path, timeoutMs, body);
       const { status } = response;
-      if (status === 404 || status === 405 || status === 501) {
+      // vLLM answers 403 to /render where it was not switched on (0.32).
+      if ([403, 404, 405, 501].includes(status)) {
         this.absentTokenizers.add(path);
         continue;
       }

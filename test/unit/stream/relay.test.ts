@@ -138,6 +138,30 @@ describe("a stream", () => {
     expect(seen.aborts).toHaveLength(1);
   });
 
+  // As recorded from vLLM 0.32.0, whose streams begin before all of a request was looked at.
+  test.each([
+    ["Grammar error: Invalid type: nonsense", "BadRequestError", 400, "endpoint_rejected", "never"],
+    ["The engine is currently busy", "Service Unavailable", 503, "endpoint_busy", "elsewhere"],
+    [
+      "EngineCore encountered an issue",
+      "Internal Server Error",
+      500,
+      "endpoint_error",
+      "elsewhere",
+    ],
+    ["The model `x` does not exist", "NotFoundError", 404, "endpoint_error", "elsewhere"],
+  ])("%s (%s) is what its status says", (message, type, status, code, retry) => {
+    const { client, relay, feed, seen } = attempt();
+    relay.onHead(200, SSE);
+    feed(`data: ${JSON.stringify({ error: { message, type, param: null, code: status } })}\n\n`);
+    feed(DONE);
+    relay.onEnd();
+    expect(client.headSent).toBe(false);
+    expect(seen.ends).toMatchObject([{ kind: "failed", error: { code, retry, message } }]);
+    const isRejected = code === "endpoint_rejected";
+    expect(seen.ends).toMatchObject([{ error: { source: isRejected ? "client" : "endpoint" } }]);
+  });
+
   test("an error event after content goes through as the engine wrote it", () => {
     const { client, relay, feed, seen } = attempt();
     const error = 'data: {"error":{"message":"boom"}}\n\n';

@@ -67,7 +67,7 @@ export class TcpCall extends TurnCall implements Carried {
   start(lane: TcpLane): void {
     this.requestHead = headOf(this.request, lane);
     this.lane = lane;
-    this.connection = lane.take();
+    this.connection = lane.take(this.request.fresh);
     this.reused = this.connection.reused;
     this.connection.carry(this);
   }
@@ -91,7 +91,7 @@ export class TcpCall extends TurnCall implements Carried {
   }
 
   onByte(): void {
-    this.byteSeen = true;
+    this.answers();
   }
 
   onHead(status: number, headers: Headers): void {

@@ -13,8 +13,8 @@ export class UndiciCall extends TurnCall implements Dispatcher.DispatchHandler {
 
   start(lane: UndiciLane): void {
     this.lane = lane;
-    this.reused = lane.hasIdle;
-    this.carrier = lane.take();
+    this.reused = lane.hasIdle && this.request.fresh !== true;
+    this.carrier = lane.take(this.request.fresh);
     const { client, socket } = this.carrier;
     if (socket !== undefined) {
       socket.cork();
@@ -32,7 +32,7 @@ export class UndiciCall extends TurnCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseStarted(): void {
-    this.byteSeen = true;
+    this.answers();
   }
 
   onResponseStart(

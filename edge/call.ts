@@ -22,7 +22,7 @@ export abstract class TurnCall implements OutCall, Waiting {
   protected readonly request: OutRequest;
   protected abstract lane: Lane<unknown> | undefined;
   /** A byte of the answer came. */
-  protected byteSeen = false;
+  private byteSeen = false;
   /** Its connection had carried a request before. */
   protected reused = false;
   /** The endpoint has said the last of it. */
@@ -78,6 +78,13 @@ export abstract class TurnCall implements OutCall, Waiting {
     if (!this.over) this.hold(this.paused);
   }
 
+  /** A byte of the answer came. */
+  protected answers(): void {
+    if (this.byteSeen) return;
+    this.byteSeen = true;
+    if (this.reused) this.lane?.reuseWorked();
+  }
+
   protected head(status: number, headers: Headers): void {
     this.headCame = { status, headers };
     this.wait();
@@ -102,7 +109,7 @@ export abstract class TurnCall implements OutCall, Waiting {
   /** @param started it had a connection */
   protected broke(error: Error, started: boolean): void {
     const reported = transportError(error, this.request, started, this.byteSeen, this.reused);
-    if (reported.retry === "same") this.lane?.dropIdle();
+    if (reported.retry === "same") this.lane?.reuseFailed();
     this.last(reported);
   }
 

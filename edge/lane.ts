@@ -18,6 +18,12 @@ export interface LaneOptions {
  */
 const IDLE_MAX = 1_024;
 
+/** What fails within this time is one event, a restart for instance. */
+const ONE_EVENT_MS = 20;
+/** So many in a row, and connections are not kept for a while. */
+const FAILED_REUSES_MAX = 3;
+const NOT_KEPT_MS = 60_000;
+
 export abstract class Lane<Connection> {
   /** Connect time-out of connections made from now on, ms: each request may name its own. */
   connectTimeoutMs = 0;
@@ -26,6 +32,11 @@ export abstract class Lane<Connection> {
   private readonly open = new Set<Connection>();
   private readonly connectionsMax: number;
   private closed = false;
+  /** Kept connections that closed under a request, one after the other. */
+  private failedReuses = 0;
+  private failedReuseMs = Number.NEGATIVE_INFINITY;
+  /** Until then no connection is kept. */
+  private keepsFromMs = 0;
 
   constructor(origin: string, { connectionsMax }: LaneOptions) {
     this.origin = origin;
@@ -46,23 +57,51 @@ export abstract class Lane<Connection> {
     return this.open.size - this.idle.length;
   }
 
-  /** @throws GridError endpoint_busy when `connectionsMax` are in use */
-  take(): Connection {
-    const kept = this.idle.pop();
+  /**
+   * @param fresh a new one, even if another is idle
+   * @throws GridError endpoint_busy when `connectionsMax` are in use
+   */
+  take(fresh = false): Connection {
+    const kept = fresh ? undefined : this.idle.pop();
     if (kept !== undefined) return kept;
+    if (fresh && this.open.size >= this.connectionsMax) this.dropOne();
     if (this.open.size >= this.connectionsMax) {
       const why = `${this.origin} has ${this.connectionsMax} calls open.`;
       throw new GridError("endpoint_busy", why);
     }
-    const fresh = this.make();
-    this.open.add(fresh);
-    return fresh;
+    const made = this.make();
+    this.open.add(made);
+    return made;
   }
 
   /** Takes a connection back after a clean end. */
   give(connection: Connection): void {
-    if (this.closed || this.idle.length >= IDLE_MAX) this.drop(connection);
-    else this.idle.push(connection);
+    const isKept = !this.closed && this.idle.length < IDLE_MAX && this.keeps;
+    if (isKept) this.idle.push(connection);
+    else this.drop(connection);
+  }
+
+  private get keeps(): boolean {
+    return this.keepsFromMs === 0 || performance.now() >= this.keepsFromMs;
+  }
+
+  /** A request on a kept connection is answered. */
+  reuseWorked(): void {
+    this.failedReuses = 0;
+  }
+
+  /**
+   * A kept connection closed under a request: the others may be stale, too. There are servers that
+   * close after an answer without saying so (llama-server after every stream): theirs are not kept.
+   */
+  reuseFailed(): void {
+    this.dropIdle();
+    const nowMs = performance.now();
+    if (nowMs - this.failedReuseMs < ONE_EVENT_MS) return;
+    this.failedReuseMs = nowMs;
+    if (++this.failedReuses < FAILED_REUSES_MAX) return;
+    this.failedReuses = 0;
+    this.keepsFromMs = nowMs + NOT_KEPT_MS;
   }
 
   /** Closes one that is in use. */
@@ -77,8 +116,13 @@ export abstract class Lane<Connection> {
     this.drop(connection);
   }
 
-  /** Closes what is idle: one of them was stale, so the others may be. */
-  dropIdle(): void {
+  private dropOne(): void {
+    const oldest = this.idle.shift();
+    if (oldest !== undefined) this.drop(oldest);
+  }
+
+  /** Closes what is idle. */
+  private dropIdle(): void {
     for (const connection of this.idle.splice(0)) this.drop(connection);
   }
 

@@ -112,8 +112,11 @@ export class Attempt implements RelayHost, Deadline {
       if (request === undefined) return;
       request.connectTimeoutMs = this.context.timeouts.connectMs;
       const { task, row, retriable } = this.plan;
-      // Where nobody else could serve it, asking there again is all that can be done.
-      if (task.sentTo === row && retriable) request.again = true;
+      if (task.sentTo === row) {
+        request.fresh = true;
+        // Where nobody else could serve it, asking there again is all that can be done.
+        request.again = retriable;
+      }
       task.sentTo = row;
       this.context.deadlines.add(this);
       this.call = this.context.transport.send(request, this.ids ?? this.relay);

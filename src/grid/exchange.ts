@@ -58,7 +58,9 @@ export interface OutRequest {
   body?: Uint8Array;
   /** 0 = the transport's default. */
   connectTimeoutMs?: Millis;
-  /** It went there just before and found a stale connection: that is no excuse twice. */
+  /** It went there just before and found a stale connection: it wants a new one. */
+  fresh?: boolean;
+  /** And others could serve it: a stale connection is no excuse twice. */
   again?: boolean;
 }
 

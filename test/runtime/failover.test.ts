@@ -170,6 +170,21 @@ describe("plain answers", () => {
     expect(closed[STALE]).toBeGreaterThan(0);
   });
 
+  test("an engine that closes after every answer loses nobody who waited for it", async () => {
+    const one = await RogueEngine.start(["one"], ({ useOfConnection }) =>
+      useOfConnection === 1 ? { kind: "good" } : { kind: "dies", after: "request", how: "fin" },
+    );
+    const entry = { id: "one", url: one.base, engine: "vllm", maxInFlight: 3 };
+    const alone = await startPop({ endpoints: [entry], limits: { retries: 1 } });
+    try {
+      const asked = Array.from({ length: 40 }, (_, n) => ask(alone, "one", n));
+      for (const answer of await Promise.all(asked)) expect(answer).toMatch(/^200 .*DONE/s);
+    } finally {
+      await alone.stop();
+      await one.stop();
+    }
+  });
+
   test("a keep-alive connection that closes under the next request", async () => {
     for (let n = 0; n < 6; n++) expect(await ask(pop, FLAKY, n, false)).toMatch(/^200 /);
     expect(closed[FLAKY]).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 /** Answers through the PoP are the engine's own: text, usage, ids, errors. */
-import { expectSame, expectThat, NotOffered, type Report } from "./live-report.ts";
+import { expectSame, expectThat, NotOffered, type Report, whole } from "./live-report.ts";
 import {
   type Answer,
   ask,
@@ -179,7 +179,9 @@ async function completions(live: Live): Promise<string> {
   const streamed = await stream(live.door, path, { ...sent, ...STREAM });
   const [choice] = ours.json.choices as { text: string }[];
   expectThat(streamed.isDone, "the stream has no [DONE]");
-  if (repeats) expectSame(textOf(streamed.events), choice?.text, "streamed text");
+  if (repeats) {
+    expectSame(whole(textOf(streamed.events)), whole(choice?.text), "streamed text");
+  }
   return `${REPEATS(repeats)}, usage ${counts(usageOf(ours.json)).join(" + ")}`;
 }
 
@@ -244,7 +246,7 @@ async function toolCall(live: Live): Promise<string> {
   const own = await ask(live.engine, "POST", CHAT, sent);
   if (own.status !== 200) throw new NotOffered(`it answers ${own.status}: ${own.text}`);
   const wanted = callOf(own.json);
-  expectThat(wanted !== undefined, `it answers without a call: ${own.text}`);
+  if (wanted === undefined) throw new NotOffered(`it answers without a call: ${own.text}`);
   const ours = callOf((await good(live.door, CHAT, sent)).json);
   expectThat(ours !== undefined, "the call is lost");
   const streamed = await stream(live.door, CHAT, { ...sent, ...STREAM });

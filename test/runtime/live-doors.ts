@@ -1,6 +1,6 @@
 /** Callers of other vendors' APIs get what a Chat caller gets: the same text, the same counts. */
 import { EXACT, ownAnswer, type Choice, counts } from "./live-answers.ts";
-import { expectSame, expectThat, type Report } from "./live-report.ts";
+import { expectSame, expectThat, type Report, whole } from "./live-report.ts";
 import { good, type Json, type Live, stream, type Usage, user } from "./live-scene.ts";
 
 const QUESTION = "Name three colours of the sky.";
@@ -106,6 +106,6 @@ async function answers(live: Live, door: Door): Promise<string> {
   expectThat(streamed.broken === undefined, `the stream broke: ${streamed.broken}`);
   expectThat(streamed.events.some(door.isLast), "the stream has no last event");
   const text = streamed.events.map(door.piece).join("");
-  if (repeats) expectSame(text, choice?.message.content, "streamed text");
+  if (repeats) expectSame(whole(text), whole(choice?.message.content), "streamed text");
   return `${repeats ? "same text" : "it does not repeat itself"}, ${read.input} + ${read.output}`;
 }

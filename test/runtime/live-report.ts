@@ -13,6 +13,9 @@ export function expectSame(given: unknown, wanted: unknown, what: string): void 
   expectThat(is === should, `${what}: ${shown(is)} instead of ${shown(should)}`);
 }
 
+/** Without characters that never became whole: in a stream an engine holds them back. */
+export const whole = (text: string | null | undefined) => text?.replace(/\uFFFD+$/, "");
+
 const shown = (text: string) => (text.length > 160 ? `${text.slice(0, 160)}...` : text);
 
 export class Report {

@@ -28,8 +28,8 @@ async function echo(): Promise<Loopback> {
   return server;
 }
 
-function send({ origin }: Loopback, path = "/") {
-  const request: OutRequest = { origin, method: "GET", path, headers: {} };
+function send({ origin }: Loopback, path = "/", more: Partial<OutRequest> = {}) {
+  const request: OutRequest = { origin, method: "GET", path, headers: {}, ...more };
   const recorder = new Recorder();
   return { recorder, call: transport.send(request, recorder) };
 }
@@ -96,5 +96,38 @@ describe.each(MAKERS)("lanes of %s", (_, make) => {
     await send(server).recorder.settled;
     expect([server.accepted(), server.sockets.size]).toEqual([1, 1]);
     await expect.poll(() => server.sockets.size, { timeout: 3_000 }).toBe(0);
+  });
+
+  it("takes a new connection when it is told to, also at the bound", async () => {
+    transport = make({ connectionsMax: 1 });
+    const server = await echo();
+    for (const fresh of [false, true, false, true]) {
+      const { recorder } = send(server, "/", { fresh });
+      await recorder.settled;
+      expect(recorder.text()).toBe("ok");
+    }
+    expect(server.accepted()).toBe(3);
+  });
+
+  it("keeps no connection of a server that closes them without a word", async () => {
+    transport = make({});
+    const uses = new Map<unknown, number>();
+    // As llama-server after a stream: what comes on the same connection is lost.
+    const server = await openRaw((socket) => {
+      const use = (uses.get(socket) ?? 0) + 1;
+      uses.set(socket, use);
+      if (use > 1) socket.destroy();
+      else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    });
+    servers.push(server);
+    const ends: string[] = [];
+    for (let n = 0; n < 12; n++) {
+      const { recorder } = send(server);
+      await recorder.settled;
+      ends.push(recorder.errors[0]?.retry ?? recorder.text());
+      await pause(25);
+    }
+    const [kept, fresh] = ["ok same ok same ok same", "ok ok ok ok ok ok"];
+    expect(ends.join(" ")).toBe(`${kept} ${fresh}`);
   });
 });

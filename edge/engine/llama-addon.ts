@@ -2,8 +2,9 @@
  * llama.cpp as a native addon, loaded from its platform package alone: the wrapper package around
  * it would pull in every GPU build. Types cover what we call, as observed in 1.7.15. Known there:
  * sequences never share KV by themselves (hence `prompt-cache.ts`), a cancelled request is never
- * called back, `logit_bias` in the queue crashes the process, an embedding input longer than the
- * batch is never answered, and a failed state load ends in an empty result without an error.
+ * called back, cancelling takes no lock (hence `llama-requests.ts`), `logit_bias` in the queue
+ * crashes the process, an embedding input longer than the batch is never answered, and a failed
+ * state load ends in an empty result without an error.
  */
 import { createRequire } from "node:module";
 
@@ -100,7 +101,13 @@ export interface NativeContext {
     options: { embd_normalize: number },
     onResult: (error: unknown, result: { embedding: Float32Array | number[] }) => void,
   ): { requestId: number };
+  /** Takes no lock: see `llama-requests.ts`. */
   cancelRequest(requestId: number): void;
+  /** Requests in slots, without those that have just ended; consistent, under the lock. */
+  getParallelStatus(): {
+    queued_requests: number;
+    requests: { request_id: number; state: "processing_prompt" | "generating" }[];
+  };
 }
 
 export interface LlamaAddon {

@@ -1,7 +1,7 @@
 /**
  * A loaded GGUF model as a small job engine: a bounded queue in front of the addon's parallel
  * sequences, prompts measured and matched against the prompt cache before they start, cancel that
- * frees the sequence at once. HTTP is not its business.
+ * frees the sequence soon. HTTP is not its business.
  */
 import { ApiError, badRequest } from "./http.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   LlamaAddon,
   NativeContext,
 } from "./llama-addon.ts";
+import { type LlamaRequest, LlamaRequests } from "./llama-requests.ts";
 import { type PrefixHit, PromptCache } from "./prompt-cache.ts";
 import { StopScanner } from "./stop-scanner.ts";
 
@@ -49,7 +50,7 @@ export interface Job {
   readonly scanner: StopScanner;
   state: "queued" | "running" | "over";
   slot: number;
-  requestId: number;
+  request: LlamaRequest | undefined;
   outputTokens: number;
   cachedTokens: number;
   hit: PrefixHit | undefined;
@@ -81,6 +82,7 @@ export class LlamaModel {
   private readonly addon: LlamaAddon;
   private readonly options: ModelOptions;
   private readonly context: NativeContext;
+  private readonly requests: LlamaRequests;
   private readonly cache: PromptCache;
   private readonly queue: Job[] = [];
   private embedder: NativeContext | undefined;
@@ -99,6 +101,7 @@ export class LlamaModel {
     if (!this.context.enableParallelMode({ n_parallel: options.parallel, n_batch: BATCH })) {
       throw new Error(`llama.cpp refuses ${options.parallel} parallel sequences`);
     }
+    this.requests = new LlamaRequests(this.context);
     this.cache = new PromptCache(options.promptCacheBytes);
   }
 
@@ -149,7 +152,7 @@ export class LlamaModel {
       scanner: new StopScanner(stops),
       state: "queued",
       slot: -1,
-      requestId: -1,
+      request: undefined,
       outputTokens: 0,
       cachedTokens: 0,
       hit: undefined,
@@ -160,14 +163,14 @@ export class LlamaModel {
     return job;
   }
 
-  /** Frees its slot or its place in the queue; nothing more is called back. */
+  /** Frees its place in the queue, or soon its slot; nothing more is called back. */
   cancel(job: Job): void {
-    if (job.state === "queued") this.queue.splice(this.queue.indexOf(job), 1);
-    else if (job.state === "running") {
-      this.context.cancelRequest(job.requestId);
-      this.free(job);
-    }
+    const { state, request } = job;
     job.state = "over";
+    if (state === "queued") this.queue.splice(this.queue.indexOf(job), 1);
+    else if (state === "running" && request !== undefined) {
+      this.requests.cancel(request, () => this.free(job));
+    }
   }
 
   /** Mean-pooled (or the model's own pooling) unit vector. @throws ApiError 400 when too long. */
@@ -183,8 +186,7 @@ export class LlamaModel {
   }
 
   close(): void {
-    for (const job of [...this.queue, ...this.slots]) if (job !== undefined) this.cancel(job);
-    this.context.disableParallelMode();
+    this.requests.close();
     this.embedder?.disableParallelMode();
     this.cache.close();
   }
@@ -248,13 +250,12 @@ export class LlamaModel {
       state.load_state_size = job.hit.tokens;
     }
     if (job.savePath !== undefined) state.save_state_path = job.savePath;
-    const queued = this.context.queueCompletion({ ...job.params, ...state }, (error, result) => {
+    job.request = this.requests.start({ ...job.params, ...state }, (error, result) => {
       if (job.state === "over") return;
       if (error !== null && error !== undefined) this.fail(job, String(error));
       else if (result.token !== undefined) this.onToken(job, result.token);
       else this.onEnd(job, result);
     });
-    job.requestId = queued.requestId;
   }
 
   private onToken(job: Job, token: string): void {
@@ -267,10 +268,10 @@ export class LlamaModel {
       if (text !== "") job.listener.onText(text);
       return;
     }
-    this.context.cancelRequest(job.requestId);
+    this.cancel(job);
     this.counters.predictedTokens += job.outputTokens;
     // The native side tells no timings of a cancelled request; its prefix hit is what we asked for.
-    this.finish(job, "stop", job.cachedTokens);
+    this.tellEnd(job, "stop", job.cachedTokens);
   }
 
   private onEnd(job: Job, result: CompletionResult): void {
@@ -296,8 +297,12 @@ export class LlamaModel {
   }
 
   private finish(job: Job, finish: "stop" | "length", cachedTokens: number): void {
-    job.cachedTokens = cachedTokens;
     this.free(job);
+    this.tellEnd(job, finish, cachedTokens);
+  }
+
+  private tellEnd(job: Job, finish: "stop" | "length", cachedTokens: number): void {
+    job.cachedTokens = cachedTokens;
     const promptTokens = job.tokens.length;
     job.listener.onEnd({ finish, promptTokens, cachedTokens, outputTokens: job.outputTokens });
   }

@@ -148,6 +148,37 @@ describe("the real engine", () => {
     expect((await complete("still well")).choices[0].text).toHaveLength(16);
   });
 
+  test("outlives callers who leave at any moment, and answers the others the same", async () => {
+    const size = ["--parallel", "4", "--max-queue", "64", "--context", "4096"];
+    const shared = await startEngine("--gguf", file, "--model", "tiny", ...size);
+    const ask = async (prompt: string, signal?: AbortSignal): Promise<string> => {
+      const fixed = { model: "tiny", max_tokens: 8, temperature: 0, ignore_eos: true };
+      const body = JSON.stringify({ ...fixed, prompt });
+      const init = { method: "POST", body, signal };
+      return (await (await fetch(`${shared.base}/v1/completions`, init)).json()).choices[0].text;
+    };
+    const alone = await ask("the same");
+    const texts = new Set<string>();
+    let left = 0;
+    const call = async (length: number, mostMs: number, end: number): Promise<void> => {
+      for (let round = 0; performance.now() < end; round++) {
+        const leaving = AbortSignal.timeout((round * 7) % mostMs);
+        const prompt = `${left} ${"prompt ".repeat(length / 7)}`;
+        await ask(prompt, leaving).catch(() => left++);
+        if (length < 100 && round % 3 === 0) texts.add(await ask("the same"));
+      }
+    };
+    // Beside others that start, decode and end; then in one long prefill after the other.
+    const beside = Array.from({ length: 4 }, () => call(42, 20, performance.now() + 1200));
+    await Promise.all(beside);
+    await call(3500, 5, performance.now() + 1200);
+    expect([...texts]).toEqual([alone]);
+    expect(await ask("the same")).toBe(alone);
+    expect(left).toBeGreaterThan(30);
+    await shared.stop();
+    expect(shared.child.exitCode).toBe(0);
+  });
+
   test("queues what has no slot, refuses what has no place", async () => {
     const aborts = new AbortController();
     const body = { model: "tiny", prompt: "x", max_tokens: 1900 };

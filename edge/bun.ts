@@ -77,6 +77,8 @@ export async function serveBun(config: PopConfig, effects: Effects): Promise<Ser
       // Prefill and queue may be silent for longer than any time-out of a server; ours count.
       idleTimeout: 0,
       maxRequestBodySize: BODY_BYTES_MAX,
+      // Else, unless NODE_ENV is production, Bun runs its debugging server, which costs more.
+      development: false,
       ...bunHandlers(host, sockets, messageBytesMax),
     });
     return {

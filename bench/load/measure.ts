@@ -77,7 +77,7 @@ const LEAD_S = 0.5;
 async function plainPhase(target: Target, options: Options, pass: Pass): Promise<void> {
   if (!options.smoke) await plainLoad(target, options.connections, LEAD_S);
   const [run, cpu] = await costOf(target, () =>
-    plainLoad(target, options.connections, options.durationS / options.passes),
+    plainLoad(target, options.connections, options.durationS / 3),
   );
   pass.plain = { cpuUs: cpu / run.requests, rps: run.rps, errors: run.errors };
 }
@@ -87,7 +87,7 @@ async function chunkPhase(target: Target, options: Options, pass: Pass): Promise
   const shape = { chunks: 200, gapMs: options.gapMs };
   if (!options.smoke) await closedLoop(target, options.streams, LEAD_S, shape);
   const [run, cpu] = await costOf(target, () =>
-    closedLoop(target, options.streams, options.durationS / options.passes, shape),
+    closedLoop(target, options.streams, options.durationS / 3, shape),
   );
   pass.chunk = { cpuUs: cpu / run.chunks, errors: run.errors };
   pass.gapMs = quantiles(run.gapMs);

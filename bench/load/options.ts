@@ -18,7 +18,7 @@ export interface Options {
   /** Seconds per phase. */
   durationS: number;
   rounds: number;
-  /** Passes over all targets in a round, which share the seconds of a phase. */
+  /** Passes over all targets in a round, each of a third of `durationS` per phase. */
   passes: number;
   /** Streamed requests per second of the TTFT phase; measured at a fifth of it as well. */
   rate: number;
@@ -48,7 +48,7 @@ export const USAGE = `npm run bench:load -- [options]
   --cores shared|own  own: what is measured has a core of its own, where there are two (shared)
   --duration S     seconds per phase, 0.1..60 (3)
   --rounds N       rounds over all targets, 1..20 (3)
-  --passes N       passes of a round, which share the seconds of what counts CPU, 1..20 (3)
+  --passes N       passes of a round, each a third of --duration of what counts CPU, 1..20 (5)
   --rate N         streamed requests per second for TTFT, 1..5000 (500)
   --connections N  connections of the plain phase, 1..256 (16)
   --streams N      streams held open in the per-chunk phase, 1..512 (32)
@@ -97,7 +97,7 @@ function valuesOf(args: string[]) {
       cores: { ...text, default: "shared" },
       duration: { ...text, default: "3" },
       rounds: { ...text, default: "3" },
-      passes: { ...text, default: "3" },
+      passes: { ...text, default: "5" },
       rate: { ...text, default: "500" },
       connections: { ...text, default: "16" },
       streams: { ...text, default: "32" },

@@ -15,3 +15,11 @@ export function median(samples: readonly number[]): number {
   if (known.length % 2 === 1) return known[middle] as number;
   return ((known[middle - 1] as number) + (known[middle] as number)) / 2;
 }
+
+/** Mean of the middle half: as steady against outliers as the median is, and less noisy. */
+export function midmean(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length / 4);
+  const middle = sorted.slice(cut, sorted.length - cut);
+  return middle.reduce((sum, sample) => sum + sample, 0) / middle.length;
+}

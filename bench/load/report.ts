@@ -1,7 +1,7 @@
-/** Rounds to rows: medians over rounds and passes, differences and ratios taken inside each. */
+/** Rounds to rows: medians over rounds, midmeans over passes; differences inside each round. */
 import { execFileSync } from "node:child_process";
 import type { Pass, Quantiles, Round } from "./measure.ts";
-import { median } from "./quantile.ts";
+import { median, midmean } from "./quantile.ts";
 import type { Target } from "./targets.ts";
 
 export interface Results {
@@ -36,8 +36,12 @@ const NOTHING: MaybeQuantiles = { p50: null, p99: null };
 const middle = (rounds: Round[], pick: (round: Round) => number): Maybe =>
   rounded(median(rounds.map(pick)));
 
+/** Of what was measured in all passes. */
+const costOf = (rounds: Round[], pick: (pass: Pass) => number): number =>
+  midmean(rounds.flatMap(({ passes }) => passes.map(pick)).filter((cost) => !Number.isNaN(cost)));
+
 const middleCost = (rounds: Round[], pick: (pass: Pass) => number): Maybe =>
-  rounded(median(rounds.flatMap(({ passes }) => passes.map(pick))));
+  rounded(costOf(rounds, pick));
 
 /** Requests of a round that failed. */
 export function errorsOf({ passes, ttftErrors }: Round): number {
@@ -127,22 +131,24 @@ function table(lines: string[][]): string {
   return lines.map(padded).join("\n");
 }
 
-/** Median over the passes of what gridpoint costs divided by what the peer costs in the same. */
+/**
+ * What gridpoint costs by what the peer costs. Noise of one second says nothing of the next here:
+ * midmeans of all passes differ by less from run to run than the median of ratios pass by pass.
+ */
 function ratioLine(grid: Results, peer: Results): string {
-  const over = (pick: (round: Round) => number[]): string => {
-    const theirs = peer.rounds.flatMap(pick);
-    const ratios = grid.rounds.flatMap(pick).map((cost, at) => cost / (theirs[at] as number));
-    return cell(rounded(median(ratios)), 2);
-  };
-  const costs =
-    (pick: (pass: Pass) => number) =>
-    ({ passes }: Round): number[] =>
-      passes.map(pick);
+  const over = (pick: (pass: Pass) => number): string =>
+    cell(rounded(costOf(grid.rounds, pick) / costOf(peer.rounds, pick)), 2);
+  const streamed = median(
+    grid.rounds.map(
+      ({ stream }, at) =>
+        stream.cpuUsPerRequest / (peer.rounds[at] as Round).stream.cpuUsPerRequest,
+    ),
+  );
   return (
     `${grid.target.name} / ${peer.target.name}: ` +
-    `CPU per plain request ${over(costs(({ plain }) => plain.cpuUs))}, ` +
-    `per streamed request ${over(({ stream }) => [stream.cpuUsPerRequest])}, ` +
-    `per chunk ${over(costs(({ chunk }) => chunk.cpuUs))}`
+    `CPU per plain request ${over(({ plain }) => plain.cpuUs)}, ` +
+    `per streamed request ${cell(rounded(streamed), 2)}, ` +
+    `per chunk ${over(({ chunk }) => chunk.cpuUs)}`
   );
 }
 

@@ -151,7 +151,9 @@ export class FetchTransport implements Transport {
 
   send(request: OutRequest, handler: OutHandler): OutCall {
     const { origin } = request;
-    const call = new FetchCall(request, handler, this.kept.has(origin));
+    // The platform's own choice, also for who was told to take a new connection.
+    const reused = this.kept.has(origin) || request.fresh === true;
+    const call = new FetchCall(request, handler, reused);
     const fetcher = this.closed ? refuse : this.fetcher;
     call.slot = this.calls.push(call) - 1;
     let ended = false;

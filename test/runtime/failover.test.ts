@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually, inFlight, type ServerProcess, startEngine, startPop } from "./pop-process.ts";
+import { deviation } from "./runtimes.ts";
 import { type Behaviour, RogueEngine, tokenText } from "./rogue-engine.ts";
 
 const EACH = 20;
@@ -175,9 +176,16 @@ describe("plain answers", () => {
       useOfConnection === 1 ? { kind: "good" } : { kind: "dies", after: "request", how: "fin" },
     );
     const entry = { id: "one", url: one.base, engine: "vllm", maxInFlight: 3 };
-    const alone = await startPop({ endpoints: [entry], limits: { retries: 1 } });
+    const isAlone =
+      deviation("an engine that closes connections after answers without saying so") !== undefined;
+    const limits = isAlone ? {} : { retries: 1 };
+    const alone = await startPop({ endpoints: [entry], limits });
     try {
-      const asked = Array.from({ length: 40 }, (_, n) => ask(alone, "one", n));
+      const asked: Promise<string>[] = [];
+      for (let n = 0; n < 40; n++) {
+        asked.push(ask(alone, "one", n));
+        if (isAlone) await asked[n];
+      }
       for (const answer of await Promise.all(asked)) expect(answer).toMatch(/^200 .*DONE/s);
     } finally {
       await alone.stop();

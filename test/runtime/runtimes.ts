@@ -59,6 +59,11 @@ export const ENVIRONMENT = {
 };
 
 /** What a runtime cannot do or does otherwise, and why: the rows of README's table. */
+const OWN_POOL =
+  "its fetch owns the connections and cannot be told to make one: such an engine is served one " +
+  "request after the other, of many at once some find closed connections until limits.retries is " +
+  "used up; give each request a new connection with a proxy before that engine";
+
 export const DEVIATIONS = {
   "a client that closes without a reset": {
     workerd:
@@ -66,6 +71,10 @@ export const DEVIATIONS = {
       "#4185): within 50 ms in a stream that has begun, since a comment is written every 15 ms; " +
       "timeouts.keepAliveCommentMs: 1 begins streams in prefill, too; HAProxy with " +
       "abortonclose in front resets, wherever the request is; Cloudflare's own tells at once",
+  },
+  "an engine that closes connections after answers without saying so": {
+    deno: OWN_POOL,
+    workerd: OWN_POOL,
   },
   "malformed HTTP": {
     bun: "Bun's parser refuses it with a bare status and closes",

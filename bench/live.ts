@@ -13,6 +13,7 @@
  * of each that does not count. Times are the client's own.
  */
 import { parseArgs } from "node:util";
+import { type Json, stream, type Usage } from "../test/runtime/live-scene.ts";
 import { startPop } from "../test/runtime/pop-process.ts";
 import { seededRng, unit } from "../src/sim/clock.ts";
 import { quantile } from "./load/quantile.ts";
@@ -104,57 +105,31 @@ function words(rng: () => number, letters: number): string {
   return text.slice(0, letters);
 }
 
-/** Sends one turn and reads its stream to the end. @throws Error unless it ended whole */
-async function say(base: string, body: Record<string, unknown>): Promise<Turn> {
-  const startMs = performance.now();
-  const response = await fetch(`${base}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
-    signal: AbortSignal.timeout(ANSWER_MS),
-  });
-  if (!response.ok || response.body === null) {
-    throw new Error(`${response.status}: ${(await response.text()).slice(0, 200)}`);
-  }
-  const turn: Turn = { ttftMs: 0, text: "", promptTokens: 0, cachedTokens: 0 };
-  let rest = "";
-  let done = false;
-  const decoder = new TextDecoder();
-  for await (const bytes of response.body) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() as string;
-    for (const line of lines) {
-      if (!line.startsWith("data: ")) continue;
-      if (line === "data: [DONE]") done = true;
-      else if (readEvent(JSON.parse(line.slice(6)), turn) && turn.ttftMs === 0) {
-        turn.ttftMs = performance.now() - startMs;
-      }
-    }
-  }
-  if (!done || turn.ttftMs === 0) throw new Error("a stream ended before it was done");
-  return turn;
-}
-
 interface ChunkEvent {
   error?: unknown;
   choices?: { delta?: { content?: string | null } }[];
-  usage?: {
-    prompt_tokens: number;
-    prompt_tokens_details?: { cached_tokens?: number | null } | null;
-  } | null;
+  usage?: Usage | null;
 }
 
-/** @returns whether it brought content */
-function readEvent(event: ChunkEvent, turn: Turn): boolean {
-  if (event.error !== undefined) throw new Error(JSON.stringify(event.error).slice(0, 200));
-  if (event.usage) {
-    turn.promptTokens = event.usage.prompt_tokens;
-    turn.cachedTokens = event.usage.prompt_tokens_details?.cached_tokens ?? 0;
-  }
-  const content = event.choices?.[0]?.delta?.content;
-  if (typeof content !== "string" || content === "") return false;
-  turn.text += content;
-  return true;
+/** Sends one turn and reads its stream to the end. @throws Error unless it ended whole */
+async function say(base: string, body: Json): Promise<Turn> {
+  const side = { name: base, base, key: undefined };
+  const asked = { ...body, stream: true, stream_options: { include_usage: true } };
+  const limit = AbortSignal.timeout(ANSWER_MS);
+  const streamed = await stream(side, "/v1/chat/completions", asked, undefined, limit);
+  const events = streamed.events as ChunkEvent[];
+  const error = events.find((event) => event.error !== undefined)?.error;
+  if (error !== undefined) throw new Error(JSON.stringify(error).slice(0, 200));
+  const texts = events.map(({ choices }) => choices?.[0]?.delta?.content ?? "");
+  const first = texts.findIndex((text) => text !== "");
+  if (!streamed.isDone || first < 0) throw new Error("a stream ended before it was done");
+  const usage = events.findLast((event) => event.usage)?.usage;
+  return {
+    ttftMs: (streamed.atMs[first] as number) - streamed.sentMs,
+    text: texts.join(""),
+    promptTokens: usage?.prompt_tokens ?? 0,
+    cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
+  };
 }
 
 async function converse(options: Options, model: string, run: string, policy: Policy) {

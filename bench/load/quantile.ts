@@ -16,10 +16,10 @@ export function median(samples: readonly number[]): number {
   return ((known[middle - 1] as number) + (known[middle] as number)) / 2;
 }
 
-/** Mean of the middle half: as steady against outliers as the median is, and less noisy. */
+/** Mean of the middle half: steady against outliers, less noisy than the median; NaN of none. */
 export function midmean(samples: readonly number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const cut = Math.floor(sorted.length / 4);
-  const middle = sorted.slice(cut, sorted.length - cut);
+  const known = samples.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  const cut = Math.floor(known.length / 4);
+  const middle = known.slice(cut, known.length - cut);
   return middle.reduce((sum, sample) => sum + sample, 0) / middle.length;
 }

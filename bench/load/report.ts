@@ -38,7 +38,7 @@ const middle = (rounds: Round[], pick: (round: Round) => number): Maybe =>
 
 /** Of what was measured in all passes. */
 const costOf = (rounds: Round[], pick: (pass: Pass) => number): number =>
-  midmean(rounds.flatMap(({ passes }) => passes.map(pick)).filter((cost) => !Number.isNaN(cost)));
+  midmean(rounds.flatMap(({ passes }) => passes.map(pick)));
 
 const middleCost = (rounds: Round[], pick: (pass: Pass) => number): Maybe =>
   rounded(costOf(rounds, pick));
